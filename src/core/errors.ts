@@ -20,6 +20,66 @@ export const ERRORS = {
     message: '{field}: unknown option{hint}',
     remedy: 'Remove the key or correct its spelling.',
   },
+  NOT_STARTED: {
+    message: 'no risktrail runs in this thread',
+    remedy: 'Call startRiskTrail() first, and await it.',
+  },
+  ALREADY_STARTED: {
+    message: 'a risktrail of service "{service}" already runs in this thread',
+    remedy: 'Use getRiskTrail(), or close the running one first.',
+  },
+  SIGNING_KEY_UNREADABLE: {
+    message: 'the signing key {path} cannot be read: {reason}',
+    remedy: 'Check the path and its permissions; the key is a PKCS#8 PEM file.',
+  },
+  SIGNING_KEY_INVALID: {
+    message: 'the signing key {path} is no PKCS#8 PEM of a private key',
+    remedy: 'Give a PKCS#8 PEM of an Ed25519 private key (openssl genpkey -algorithm ed25519).',
+  },
+  AUDIT_DIRECTORY_UNUSABLE: {
+    message: 'the data directory {path} cannot be used for the audit journal: {reason}',
+    remedy: 'Give a directory in which this process may create and write files.',
+  },
+  AUDIT_NOT_DURABLE: {
+    message: 'audit records are not on disk: {reason}',
+    remedy: 'Free disk space or mend the disk; the trail will say how many records are missing once it can be written again.',
+  },
+  SIGNING_KEY_NOT_ED25519: {
+    message: 'the signing key is no Ed25519 key but {type}',
+    remedy: 'Give a PKCS#8 PEM of an Ed25519 private key (openssl genpkey -algorithm ed25519).',
+  },
+  KEY_NAME_INVALID: {
+    message: 'the key name "{name}" is empty or holds white space or a plus sign',
+    remedy: "Use the service's name as it stands in audit.stream.",
+  },
+  PATH_NOT_FOUND: {
+    message: '{path}: no such file or directory',
+    remedy: 'Name the data directory, or files of a trail (*.jsonl, *.jsonl.zst).',
+  },
+  FILE_UNREADABLE: {
+    message: '{path}: {reason}',
+    remedy: 'See that the file can be read by this user.',
+  },
+  NOTHING_TO_VERIFY: {
+    message: '{what}',
+    remedy: 'Name a data directory or files that hold audit records.',
+  },
+  VERIFIER_KEY_MISSING: {
+    message: 'there is no verifier key: none was given and no verifier.vkey lies beside the trail',
+    remedy: 'Give the key of the service, as text or as a file.',
+  },
+  VERIFIER_KEY_INVALID: {
+    message: 'line {line} of the verifier keys is no key',
+    remedy: 'Give lines of the form <name>+<hash>+<base64>, as verifier.vkey holds them.',
+  },
+  DEMO_DATA_MISSING: {
+    message: 'the price file {path} of the demo is missing',
+    remedy: 'Install the package again: the file is part of it.',
+  },
+  SETTINGS_FILE_UNREADABLE: {
+    message: '{file}: the settings file cannot be used ({reason})',
+    remedy: 'Correct the file, or name another with RISKTRAIL_CONFIG_FILE or the option configFile.',
+  },
 } as const satisfies Record<string, ErrorDefinition>;
 
 export type ErrorCode = keyof typeof ERRORS;
