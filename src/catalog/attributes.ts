@@ -72,6 +72,8 @@ export const ATTRIBUTES = {
   'trading.ask': { type: 'decimal', brief: 'Best ask.' },
   'trading.price.source': { type: 'string', brief: 'Where the price came from, such as last, mid, mark, close.' },
   'trading.price.time': { type: 'string', brief: 'When the price was observed, ISO 8601.' },
+  'trading.price.sequence': { type: 'int', brief: 'Number of the price within its feed.' },
+  'trading.price.feed': { type: 'string', brief: 'Connection that the sequence numbers count within.' },
   'trading.signal.type': { type: 'string', brief: 'Type of the signal, such as long_entry, short_entry, close.' },
   'trading.signal.strength': { type: 'number', brief: 'Strength of the signal as the strategy scores it.' },
   'trading.hold_time_minutes': { type: 'number', unit: 'min', brief: 'Time from first fill to flat.' },
@@ -100,6 +102,15 @@ export const ATTRIBUTES = {
   'risk.amount': { type: 'number', brief: 'Amount at risk in the account currency.' },
   'risk.percent': { type: 'number', unit: '%', brief: 'Share of equity at risk.' },
   'risk.stop_distance': { type: 'number', brief: 'Distance from entry to stop, as a price.' },
+  'risk.stop_loss_amount': {
+    type: 'number',
+    brief: 'Loss in the account currency if the sized position is stopped out at its stop price.',
+  },
+  'risk.reward_risk_ratio': {
+    type: 'number',
+    unit: '1',
+    brief: 'Distance from entry to the nearest target, of the distance from entry to stop.',
+  },
   'risk.stop_distance_percent': {
     type: 'number',
     unit: '%',
@@ -115,6 +126,15 @@ export const ATTRIBUTES = {
   'risk.trading_state.old': { type: 'string', values: TRADING_STATES, brief: 'Trading state before.' },
   'risk.trading_state.new': { type: 'string', values: TRADING_STATES, brief: 'Trading state after.' },
   'risk.trading_state.code': { type: 'int', brief: 'Trading state as a number: ACTIVE 0, REDUCING 1, HALTED 2.' },
+  'risk.trading_state.source': {
+    type: 'string',
+    brief: 'Who demands the trading state: circuit_breaker:broker, portfolio_limits:daily_loss, manual …',
+  },
+  'risk.trading_state.demand': {
+    type: 'string',
+    values: TRADING_STATES,
+    brief: 'What that source demands; ACTIVE withdraws its demand.',
+  },
   'risk.until': { type: 'string', brief: 'When it ends by itself, ISO 8601.' },
   'risk.heat': {
     type: 'number',
@@ -156,6 +176,17 @@ export const ATTRIBUTES = {
   'risk.limits.code': { type: 'strings', brief: 'Result of each: OK, or its warning or denial code.' },
   'risk.limits.unevaluated': { type: 'strings', brief: 'Limits that lacked an input, as type:CODE.' },
   'risk.limit.capped_quantity': { type: 'decimal', brief: 'Largest quantity of the order that all limits allow.' },
+  'risk.limit.subject': { type: 'string', brief: 'Symbol, group or scope that the limit’s value is of.' },
+  'risk.limit.set': { type: 'string', brief: 'Name of the set of limits, where a service has several.' },
+  'risk.limit.at_ms': {
+    type: 'number',
+    unit: 'ms',
+    brief: 'Time of the input by the layer’s clock, in ms since the epoch: rolling windows are rebuilt from it.',
+  },
+  'risk.limit.change': {
+    type: 'map',
+    brief: 'The change of what the limits remember, complete, as a rebuild applies it again.',
+  },
 
   // Risk: circuit breaker
   'risk.circuit_breaker.name': { type: 'string', brief: 'Name of the breaker.' },
@@ -187,6 +218,30 @@ export const ATTRIBUTES = {
   'risk.circuit_breaker.latched': { type: 'boolean', brief: 'Stays open until a named person re-enables it.' },
   'risk.circuit_breaker.probes_allowed': { type: 'int', brief: 'Probes that half-open lets through.' },
   'risk.circuit_breaker.probes_in_flight': { type: 'int', brief: 'Probes under way.' },
+  'risk.circuit_breaker.at': {
+    type: 'string',
+    brief: 'When it took effect, ISO 8601; of what time alone brings about, the moment it was due.',
+  },
+  'risk.circuit_breaker.triggers': {
+    type: 'strings',
+    brief: 'Everything that brought the transition about, the main trigger first.',
+  },
+  'risk.circuit_breaker.open_until_fixed': {
+    type: 'boolean',
+    brief: 'The end of the opening is a time of day, not a cool-down.',
+  },
+  'risk.circuit_breaker.probe.id': { type: 'int', brief: 'Probe, counted from 1.' },
+  'risk.circuit_breaker.probe.until': { type: 'string', brief: 'When the probe counts as failed, ISO 8601.' },
+  'risk.circuit_breaker.counted': {
+    type: 'boolean',
+    brief: 'The result was counted: its call was not let through as an exit or while disabled.',
+  },
+  'risk.circuit_breaker.slow': { type: 'boolean', brief: 'The call took at least as long as a slow one.' },
+  'risk.circuit_breaker.stop_loss': { type: 'boolean', brief: 'The trade was closed by its stop.' },
+  'risk.circuit_breaker.stop_loss_count': { type: 'int', brief: 'Stop losses in the window of that trigger.' },
+  'risk.circuit_breaker.losing_streak': { type: 'int', brief: 'Losing trades since the last winning one.' },
+  'risk.circuit_breaker.day': { type: 'string', brief: 'Trading day that the daily loss is of, YYYY-MM-DD.' },
+  'risk.circuit_breaker.clock_step_ms': { type: 'int', unit: 'ms', brief: 'By how much the wall clock was stepped.' },
   'risk.circuit_breaker.result': {
     type: 'string',
     values: ['success', 'failure', 'timeout'],
@@ -212,6 +267,14 @@ export const ATTRIBUTES = {
     type: 'number',
     brief: 'Fixed level below which (short: above which) it fires even before activation.',
   },
+  'risk.trailing_stop.activation_price': {
+    type: 'number',
+    brief: 'Price from which the stop trails: at or above it for long, at or below it for short.',
+  },
+  'risk.trailing_stop.manager': {
+    type: 'string',
+    brief: 'Set of stops that the stop belongs to, where a service has several.',
+  },
   'risk.trailing_stop.action': {
     type: 'string',
     values: ['HOLD', 'ACTIVATE', 'UPDATE', 'TRIGGER'],
@@ -227,6 +290,11 @@ export const ATTRIBUTES = {
     type: 'string',
     values: ['OHLC', 'OLHC'],
     brief: 'Declared path of prices within a bar.',
+  },
+  'risk.trailing_stop.bar_point': {
+    type: 'string',
+    values: ['open', 'high', 'low', 'close'],
+    brief: 'Point of the bar at which it happened.',
   },
   'risk.trailing_stop.config': { type: 'map', brief: 'Settings of the stop.' },
 

@@ -42,7 +42,8 @@ export const ERRORS = {
   },
   AUDIT_NOT_DURABLE: {
     message: 'audit records are not on disk: {reason}',
-    remedy: 'Free disk space or mend the disk; the trail will say how many records are missing once it can be written again.',
+    remedy:
+      'Free disk space or mend the disk; the trail will say how many records are missing once it can be written again.',
   },
   SIGNING_KEY_NOT_ED25519: {
     message: 'the signing key is no Ed25519 key but {type}',
@@ -53,7 +54,7 @@ export const ERRORS = {
     remedy: "Use the service's name as it stands in audit.stream.",
   },
   PATH_NOT_FOUND: {
-    message: '{path}: no such file or directory',
+    message: '{path}: no such file or directory{hint}',
     remedy: 'Name the data directory, or files of a trail (*.jsonl, *.jsonl.zst).',
   },
   FILE_UNREADABLE: {
@@ -76,9 +77,18 @@ export const ERRORS = {
     message: 'the price file {path} of the demo is missing',
     remedy: 'Install the package again: the file is part of it.',
   },
+  NO_TRAIL_FILES: {
+    message: '{path}: no trail files (*.jsonl, *.jsonl.zst) in it',
+    remedy: 'Name the data directory of a service, or the files that a Collector wrote.',
+  },
   SETTINGS_FILE_UNREADABLE: {
     message: '{file}: the settings file cannot be used ({reason})',
     remedy: 'Correct the file, or name another with RISKTRAIL_CONFIG_FILE or the option configFile.',
+  },
+  CIRCUIT_BREAKER_REFUSED: {
+    message: 'circuit breaker "{name}" refused the call: {reason}',
+    remedy:
+      'The function was not run. Wait until the breaker closes, or have a named person reset it; exits pass with { reduces: true }.',
   },
 } as const satisfies Record<string, ErrorDefinition>;
 

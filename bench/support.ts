@@ -1,0 +1,58 @@
+/** Measuring, shared by the benchmarks. Figures are microseconds unless they say otherwise. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** @param values in any order; emptied of nothing, sorted as a copy */
+export function quantile(values: readonly number[] | Float64Array, share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** Mean time of one call, in microseconds, over `calls` calls in a row. */
+export function perCall(calls: number, fn: (i: number) => void): number {
+  const start = performance.now();
+  for (let i = 0; i < calls; i++) fn(i);
+  return ((performance.now() - start) * 1000) / calls;
+}
+
+/**
+ * Measures several things in turn, round after round, so that the machine's drift meets them all alike.
+ * @returns the median over the rounds, by name
+ */
+export function inTurn(
+  subjects: Readonly<Record<string, (i: number) => void>>,
+  { rounds, calls, warmup = calls }: { rounds: number; calls: number; warmup?: number },
+): Record<string, number> {
+  const times: Record<string, number[]> = {};
+  for (const [name, fn] of Object.entries(subjects)) {
+    perCall(warmup, fn);
+    times[name] = [];
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, fn] of Object.entries(subjects)) times[name]!.push(perCall(calls, fn));
+  }
+  return Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
+}
+
+/** A directory that is removed at the end. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'risktrail-bench-'));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A table in Markdown; numbers with two digits. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const text = (cell: string | number) => (typeof cell === 'number' ? cell.toFixed(2) : cell);
+  return [
+    `| ${head.join(' | ')} |`,
+    `|${head.map(() => '---').join('|')}|`,
+    ...rows.map((row) => `| ${row.map(text).join(' | ')} |`),
+  ].join('\n');
+}
+
+/** Lets everything that waits run: timers, file-system answers, checkpoints. */
+export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

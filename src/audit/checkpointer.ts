@@ -1,0 +1,225 @@
+/**
+ * Puts a stream on disk and signs its tree, beside the hot path: what is signed is what was synced, and appending goes on
+ * meanwhile. Order of a checkpoint: take the tree's state → fdatasync of all that it stands on → sign → append the
+ * checkpoint's record → replace the file `checkpoint`.
+ */
+import { join } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
+import { formatCheckpoint, type Signer } from './note.ts';
+import { CHECKPOINT_FILE, formatSegmentStart, segmentStartPath } from './recovery.ts';
+import type { Segment } from './segment.ts';
+import type { StreamWriter, TreePoint } from './stream-writer.ts';
+
+/** A signed checkpoint. */
+export interface CheckpointInfo {
+  readonly size: number;
+  readonly note: string;
+  /** When it was signed, epoch milliseconds. */
+  readonly timeMs: number;
+}
+
+export interface CheckpointerOptions {
+  readonly writer: StreamWriter;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  /** Size of the newest checkpoint signed before. */
+  readonly size: number;
+  /** Appends the checkpoint's record. @returns whether it was written */
+  readonly append: (note: string) => boolean;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+/** How often a sync is tried on new files before it is given up for this time. */
+const MAX_SYNC_TURNS = 3;
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  readonly #writer: StreamWriter;
+  #size: number;
+  #coveredPlainRecords: number;
+  #count = 0;
+  #last: CheckpointInfo | undefined;
+  #syncing: Promise<TreePoint> | undefined;
+  #nextSync: Promise<TreePoint> | undefined;
+  #signing: Promise<CheckpointInfo | undefined> | undefined;
+  #nextSigning: Promise<CheckpointInfo | undefined> | undefined;
+  #finished = false;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#writer = options.writer;
+    this.#size = options.size;
+    this.#coveredPlainRecords = options.size;
+  }
+
+  /** Records other than checkpoints that no checkpoint covers. */
+  get uncovered(): number {
+    return this.#writer.plainRecords - this.#coveredPlainRecords;
+  }
+
+  /** Whether a checkpoint is being made. */
+  get busy(): boolean {
+    return this.#signing !== undefined;
+  }
+
+  /** Checkpoints made. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get last(): CheckpointInfo | undefined {
+    return this.#last;
+  }
+
+  /** Resolves when all that was appended before the call is on disk. Calls that come together share one fdatasync. */
+  sync(): Promise<TreePoint> {
+    if (this.#syncing === undefined) {
+      this.#syncing = this.#sync().finally(() => {
+        this.#syncing = undefined;
+      });
+      return this.#syncing;
+    }
+    // The running one may have begun before the caller's last record was written.
+    this.#nextSync ??= this.#syncing
+      .catch(() => {})
+      .then(() => {
+        this.#nextSync = undefined;
+        return this.sync();
+      });
+    return this.#nextSync;
+  }
+
+  async #sync(): Promise<TreePoint> {
+    const writer = this.#writer;
+    const point = writer.point();
+    for (let turn = 1; ; turn++) {
+      const segments = writer.unsyncedSegments();
+      const results = await Promise.allSettled(segments.map((segment) => segment.sync()));
+      if (this.#finished) return point;
+      const failed = segments.filter((_, index) => results[index]!.status === 'rejected');
+      if (failed.length === 0) break;
+      const { reason } = results.find((result) => result.status === 'rejected')!;
+      this.#replaceFailed(failed, reason, turn);
+    }
+    if (writer.directoryUnsynced) {
+      writer.directoryUnsynced = false;
+      try {
+        await syncDirectory(writer.directory);
+      } catch (error) {
+        writer.directoryUnsynced = true;
+        throw error;
+      }
+    }
+    if (!this.#finished) writer.releaseSynced();
+    return point;
+  }
+
+  #replaceFailed(failed: readonly Segment[], reason: unknown, turn: number): void {
+    this.#options.onError(reason, 'sync of a segment; its records go to a new file');
+    if (turn >= MAX_SYNC_TURNS) throw reason;
+    for (const segment of failed) this.#writer.replace(segment);
+  }
+
+  /**
+   * Signs a checkpoint over all that was appended before the call, unless nothing but checkpoints is uncovered.
+   * Never rejects: a failure is reported, and the next call tries again.
+   */
+  checkpoint(): Promise<CheckpointInfo | undefined> {
+    if (this.#signing === undefined) {
+      this.#signing = this.#checkpoint().finally(() => {
+        this.#signing = undefined;
+      });
+      return this.#signing;
+    }
+    this.#nextSigning ??= this.#signing.then(() => {
+      this.#nextSigning = undefined;
+      return this.checkpoint();
+    });
+    return this.#nextSigning;
+  }
+
+  async #checkpoint(): Promise<CheckpointInfo | undefined> {
+    if (this.uncovered <= 0 || this.#finished) return this.#last;
+    try {
+      const point = await this.sync();
+      // A close that didn't wait has signed more by now.
+      if (this.#finished) return this.#last;
+      const info = this.#sign(point);
+      if (info === undefined) return this.#last;
+      await replaceFile(this.#checkpointPath, info.note);
+      if (this.#finished && this.#last !== undefined) replaceFileSync(this.#checkpointPath, this.#last.note);
+      else await this.#saveStart();
+    } catch (error) {
+      if (!this.#finished) this.#options.onError(error, 'checkpoint');
+    }
+    return this.#last;
+  }
+
+  #sign(point: TreePoint): CheckpointInfo | undefined {
+    const { signer, clock, append } = this.#options;
+    const { stream } = this.#writer;
+    const note = signer.sign(formatCheckpoint({ origin: stream, size: point.size, root: point.frontier.root() }));
+    if (!append(note)) return undefined;
+    this.#size = point.size;
+    this.#coveredPlainRecords = point.plainRecords;
+    this.#count++;
+    this.#last = { size: point.size, note, timeMs: clock.now() };
+    return this.#last;
+  }
+
+  get #checkpointPath(): string {
+    return join(this.#writer.directory, CHECKPOINT_FILE);
+  }
+
+  /** Once all before a segment is signed, the next start need not read it. */
+  async #saveStart(): Promise<void> {
+    const start = this.#writer.takeSegmentStart(this.#size);
+    if (start === undefined) return;
+    await replaceFile(segmentStartPath(this.#writer.directory), formatSegmentStart(this.#writer.stream, start));
+  }
+
+  /** Waits for what is under way. */
+  async settle(): Promise<void> {
+    while (this.#signing !== undefined || this.#syncing !== undefined) {
+      await Promise.allSettled([this.#signing, this.#syncing]);
+    }
+  }
+
+  /**
+   * The last checkpoint: covers every record that isn't itself a checkpoint, and is on disk when this returns. Blocks; used
+   * where a stream ends. What is under way finds itself finished.
+   * @throws the system's error
+   */
+  finish(): void {
+    this.#finished = true;
+    this.#syncNow();
+    if (this.uncovered <= 0) return;
+    const info = this.#sign(this.#writer.point());
+    if (info === undefined) return;
+    this.#syncNow();
+    replaceFileSync(this.#checkpointPath, info.note);
+  }
+
+  #syncNow(): void {
+    const writer = this.#writer;
+    for (let turn = 1; ; turn++) {
+      const segments = writer.unsyncedSegments();
+      const failed: Segment[] = [];
+      let reason: unknown;
+      for (const segment of segments) {
+        try {
+          segment.syncNow();
+        } catch (error) {
+          failed.push(segment);
+          reason = error;
+        }
+      }
+      if (failed.length === 0) break;
+      this.#replaceFailed(failed, reason, turn);
+    }
+    if (!writer.directoryUnsynced) return;
+    syncDirectorySync(writer.directory);
+    writer.directoryUnsynced = false;
+  }
+}

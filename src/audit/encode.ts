@@ -1,0 +1,323 @@
+/**
+ * The record encoder: from one audit input, in one pass, the canonical text that is hashed (section 3 of the audit format)
+ * and the OTLP/JSON line that is written. It runs within every `emit`, so what doesn't change is prepared: the payload's head
+ * once, the sorted keys and the text between values once per event name and list of keys.
+ */
+import { hash } from 'node:crypto';
+import { createUuidV7 } from '../core/uuid.ts';
+import { type CanonicalAttributes, coerceAttributes } from './coerce.ts';
+import { asciiBytes, RecordBytes, utf8Bytes } from './record-bytes.ts';
+import { createShapeCache, type Shape, type ShapeCache, SLOT_RECORD_ID, SLOT_SEQUENCE } from './shape.ts';
+import { HASH_BYTES } from './tree.ts';
+import { otlpAttributes, writeAscii, writeNumber, writeValue } from './value.ts';
+
+/** One event to be recorded. Everything but `attributes` is what OpenTelemetry's LogRecord has. */
+export interface AuditInput {
+  readonly eventName: string;
+  /** OpenTelemetry severity number, 1–24; anything else is recorded as 0, unset. */
+  readonly severityNumber: number;
+  readonly severityText: string;
+  /** A short sentence for people. */
+  readonly body: string;
+  /** Nanoseconds since the epoch, decimal. */
+  readonly timeUnixNano: string;
+  readonly observedTimeUnixNano?: string;
+  /** 32 hex digits; anything else is left out. */
+  readonly traceId?: string;
+  /** 16 hex digits; anything else is left out. */
+  readonly spanId?: string;
+  readonly flags?: number;
+  /** The event's own attributes. `audit.record.id` may be among them; the other `audit.*` of section 2 are the writer's. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Names of attributes that an earlier stage already changed, for `audit.coerced`. */
+  readonly coerced?: readonly string[];
+}
+
+/** What the encoder made. The same object is filled again by the next call: take out of it what has to last. */
+export interface EncodedRecord {
+  recordId: string;
+  /** The text that was hashed; made when it is asked for. */
+  readonly canonical: string;
+  /** Leaf hash, 32 bytes. */
+  readonly leaf: Buffer;
+  /** The line with its newline, in the first `lineBytes` bytes. */
+  line: Buffer;
+  lineBytes: number;
+}
+
+/** What stands in front of every record of a stream. */
+export interface EncoderOptions {
+  /** `<service>/<stream UUID>`. */
+  readonly stream: string;
+  readonly resource: Readonly<Record<string, unknown>>;
+  readonly scope: { readonly name: string; readonly version: string };
+}
+
+/** Length of a hash in padded base64. */
+const INTEGRITY_LENGTH = 44;
+const OBSERVED = asciiBytes('","observedTimeUnixNano":"');
+const INTEGRITY = asciiBytes(',{"key":"audit.integrity.value","value":{"stringValue":"');
+const LINE_BODY = asciiBytes('"}}],"body":{"stringValue":');
+const LINE_TRACE = asciiBytes(',"traceId":"');
+const LINE_SPAN = asciiBytes('","spanId":"');
+const LINE_SPAN_ALONE = asciiBytes(',"spanId":"');
+const LINE_FLAGS = asciiBytes(',"flags":');
+const LINE_END = asciiBytes('}]}]}]}\n');
+const CANONICAL_BODY = asciiBytes('},"body":');
+const CANONICAL_SPAN = asciiBytes(',"span":"');
+const CANONICAL_TIME = asciiBytes('","time":"');
+const CANONICAL_TRACE = asciiBytes('","trace":"');
+const CANONICAL_END = asciiBytes('"}');
+/** More than all that stands behind the event's name in either text. */
+const END_LENGTH = 256;
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const SPAN_ID = /^[0-9a-f]{16}$/;
+const NANOS = /^(?:0|[1-9][0-9]{0,19})$/;
+const MAX_NANOS = '18446744073709551615';
+const MAX_FLAGS = 0xffff_ffff;
+const RECORD_ID = /^[0-9A-Za-z._:-]{1,128}$/;
+
+/** Whether `text` is a time that the format allows: decimal nanoseconds below 2^64. */
+export function isNanos(text: unknown): text is string {
+  return typeof text === 'string' && NANOS.test(text) && (text.length < 20 || text <= MAX_NANOS);
+}
+
+/** Encodes the records of one stream. Not for use by several writers. */
+export class RecordEncoder {
+  readonly #shapes: ShapeCache;
+  readonly #out: RecordBytes;
+  readonly #newRecordId = createUuidV7();
+  readonly #result: Omit<EncodedRecord, 'canonical'>;
+  #severityNumber: unknown;
+  #severityText: unknown;
+  #severity = 0;
+  #severityBytes = utf8Bytes('');
+  #traceId = '';
+  #spanId = '';
+
+  constructor(options: EncoderOptions) {
+    this.#shapes = createShapeCache(options.stream);
+    const resource = otlpAttributes(coerceAttributes(options.resource));
+    const scope = `{"name":${jsonText(options.scope.name)},"version":${jsonText(options.scope.version)}}`;
+    const head = `{"resourceLogs":[{"resource":{"attributes":${resource}},"scopeLogs":[{"scope":${scope},"logRecords":[{"timeUnixNano":"`;
+    // The leaf hash is over a zero byte and the canonical text, which always begins with the attributes.
+    const out = new RecordBytes(asciiBytes('\0{"attributes":{'), utf8Bytes(head));
+    this.#out = out;
+    this.#result = {
+      recordId: '',
+      leaf: Buffer.alloc(HASH_BYTES),
+      line: out.line,
+      lineBytes: 0,
+    };
+    Object.defineProperty(this.#result, 'canonical', {
+      get: () => out.canonical.toString('utf8', 1, out.canonicalEnd),
+    });
+  }
+
+  /**
+   * Encodes `input` as record `sequence` of the stream. Never throws: what has no canonical form is changed, and named in
+   * `audit.coerced`.
+   */
+  encode(input: AuditInput, sequence: number): EncodedRecord {
+    try {
+      if (
+        (input.coerced === undefined || input.coerced.length === 0) &&
+        this.#encode(input, input.attributes, sequence)
+      ) {
+        return this.#result as EncodedRecord;
+      }
+    } catch {
+      // A getter or a proxy threw: the slow way names it.
+    }
+    return this.#encodeCoerced(input, sequence);
+  }
+
+  #encodeCoerced(input: AuditInput, sequence: number): EncodedRecord {
+    const coerced: unknown[] = [...(input.coerced ?? [])];
+    const text = (name: 'eventName' | 'severityText' | 'body'): string => {
+      const given: unknown = input[name];
+      if (typeof given === 'string' && given.isWellFormed()) return given;
+      coerced.push(name);
+      try {
+        return given === undefined || given === null ? '' : String(given).toWellFormed();
+      } catch {
+        return '';
+      }
+    };
+    const clean = { ...input, eventName: text('eventName'), severityText: text('severityText'), body: text('body') };
+    let attributes: CanonicalAttributes;
+    try {
+      const id: unknown = input.attributes['audit.record.id'];
+      if (id !== undefined && !isRecordId(id)) coerced.push('audit.record.id');
+      attributes = coerceAttributes(input.attributes, coerced);
+    } catch {
+      attributes = { 'audit.coerced': ['*'] };
+    }
+    if (!isRecordId(attributes['audit.record.id'])) delete attributes['audit.record.id'];
+    try {
+      if (this.#encode(clean, attributes, sequence)) return this.#result as EncodedRecord;
+    } catch {
+      // Longer than the longest string: what can be kept is that it happened.
+    }
+    this.#encode({ ...clean, body: clean.body.slice(0, 1000).toWellFormed() }, { 'audit.coerced': ['*'] }, sequence);
+    return this.#result as EncodedRecord;
+  }
+
+  /** False where something isn't plain; then nothing has been made. */
+  #encode(input: AuditInput, attributes: Readonly<Record<string, unknown>>, sequence: number): boolean {
+    const shape = this.#shapes.find(input.eventName, attributes);
+    if (shape === undefined) return false;
+    const out = this.#out;
+    out.begin();
+    const time = input.timeUnixNano;
+    const given = shape.recordIdKey ? attributes['audit.record.id'] : undefined;
+    if (shape.recordIdKey && !isRecordId(given)) return false;
+    const recordId = (given as string | undefined) ?? this.#newRecordId(millisOf(time));
+
+    out.asciiToLine(time);
+    if (input.observedTimeUnixNano !== undefined && isNanos(input.observedTimeUnixNano)) {
+      out.toLine(OBSERVED);
+      out.asciiToLine(input.observedTimeUnixNano);
+    }
+    if (!this.#writeSeverity(input)) return false;
+    out.reserve(shape.bytes);
+    if (!this.#writeAttributes(shape, attributes, recordId, sequence)) return false;
+    out.reserve(INTEGRITY.length + INTEGRITY_LENGTH);
+    out.toLine(INTEGRITY);
+    const integrityAt = out.lineEnd;
+    out.lineEnd += INTEGRITY_LENGTH;
+    out.toLine(LINE_BODY);
+    out.toCanonical(CANONICAL_BODY);
+    if (!out.quoted(input.body)) return false;
+    this.#writeEnd(input, shape, time);
+
+    const result = this.#result;
+    const integrity = hash('sha256', out.canonical.subarray(0, out.canonicalEnd), 'base64');
+    for (let i = 0; i < INTEGRITY_LENGTH; i++) out.line[integrityAt + i] = integrity.charCodeAt(i);
+    result.leaf.write(integrity, 'base64');
+    result.recordId = recordId;
+    result.line = out.line;
+    result.lineBytes = out.lineEnd;
+    return true;
+  }
+
+  /** From the time to the severity text. Few pairs of these are in use: the last one's text is kept. */
+  #writeSeverity({ severityNumber, severityText }: AuditInput): boolean {
+    if (severityNumber !== this.#severityNumber || severityText !== this.#severityText) {
+      if (typeof severityText !== 'string' || !severityText.isWellFormed()) return false;
+      this.#severityNumber = severityNumber;
+      this.#severityText = severityText;
+      this.#severity = severityOf(severityNumber);
+      this.#severityBytes = utf8Bytes(
+        `","severityNumber":${this.#severity},"severityText":${JSON.stringify(severityText)}`,
+      );
+    }
+    this.#out.reserve(this.#severityBytes.length);
+    this.#out.toLine(this.#severityBytes);
+    return true;
+  }
+
+  #writeAttributes(
+    shape: Shape,
+    attributes: Readonly<Record<string, unknown>>,
+    recordId: string,
+    sequence: number,
+  ): boolean {
+    const { canonical, otlp, slots, keys } = shape;
+    const out = this.#out;
+    for (let i = 0; i < slots.length; i++) {
+      const before = canonical[i]!;
+      const beforeInLine = otlp[i]!;
+      out.reserve(before.length + beforeInLine.length);
+      out.toCanonical(before);
+      out.toLine(beforeInLine);
+      const slot = slots[i]!;
+      if (slot >= 0) {
+        if (!writeValue(out, attributes[keys[slot]!], 0)) return false;
+      } else if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
+      else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
+    }
+    return true;
+  }
+
+  /** Both texts from the body to their ends. */
+  #writeEnd(input: AuditInput, shape: Shape, time: string): void {
+    const out = this.#out;
+    const traceId = this.#traceIdOf(input.traceId);
+    const spanId = this.#spanIdOf(input.spanId);
+    out.reserve(shape.canonicalEvent.length + END_LENGTH);
+    out.toCanonical(shape.canonicalEvent);
+    out.asciiToCanonical(`${this.#severity}`);
+    out.toCanonical(CANONICAL_SPAN);
+    out.asciiToCanonical(spanId);
+    out.toCanonical(CANONICAL_TIME);
+    out.asciiToCanonical(time);
+    out.toCanonical(CANONICAL_TRACE);
+    out.asciiToCanonical(traceId);
+    out.toCanonical(CANONICAL_END);
+
+    out.asciiToLine('}');
+    if (traceId !== '') {
+      out.toLine(LINE_TRACE);
+      out.asciiToLine(traceId);
+      if (spanId !== '') {
+        out.toLine(LINE_SPAN);
+        out.asciiToLine(spanId);
+      }
+      out.asciiToLine('"');
+    } else if (spanId !== '') {
+      out.toLine(LINE_SPAN_ALONE);
+      out.asciiToLine(spanId);
+      out.asciiToLine('"');
+    }
+    if (isFlags(input.flags)) {
+      out.toLine(LINE_FLAGS);
+      out.asciiToLine(`${input.flags}`);
+    }
+    out.toLine(LINE_END);
+  }
+
+  /** The id as it is hashed. Events of one trace come together, so the last good one is remembered. */
+  #traceIdOf(id: string | undefined): string {
+    if (id === undefined) return '';
+    if (id === this.#traceId) return id;
+    const checked = hexId(id, TRACE_ID);
+    if (checked !== '') this.#traceId = checked;
+    return checked;
+  }
+
+  #spanIdOf(id: string | undefined): string {
+    if (id === undefined) return '';
+    if (id === this.#spanId) return id;
+    const checked = hexId(id, SPAN_ID);
+    if (checked !== '') this.#spanId = checked;
+    return checked;
+  }
+}
+
+function hexId(id: unknown, pattern: RegExp): string {
+  if (typeof id !== 'string') return '';
+  const lower = id.toLowerCase();
+  return pattern.test(lower) && !/^0+$/.test(lower) ? lower : '';
+}
+
+function severityOf(value: number): number {
+  return Number.isInteger(value) && value >= 1 && value <= 24 ? value : 0;
+}
+
+function isFlags(value: number | undefined): value is number {
+  return value !== undefined && Number.isInteger(value) && value > 0 && value <= MAX_FLAGS;
+}
+
+/** Ids are ours or, given by the caller, of a form that needs no escapes. */
+function isRecordId(id: unknown): id is string {
+  return typeof id === 'string' && RECORD_ID.test(id);
+}
+
+function millisOf(nanos: string): number {
+  return Number(nanos.slice(0, -6));
+}
+
+function jsonText(value: unknown): string {
+  return JSON.stringify(String(value).toWellFormed());
+}

@@ -1,0 +1,216 @@
+/** The files of a trail: which there are, and their lines, read as a stream in flat memory. */
+import { isUtf8 } from 'node:buffer';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { createZstdDecompress } from 'node:zlib';
+import { RiskTrailError } from '../core/errors.ts';
+import { type ZstdFrame, zstdFrames } from './zstd-frames.ts';
+
+/** What was found under the paths that a reader was given. */
+export interface TrailFiles {
+  /** Files of records, `*.jsonl` and `*.jsonl.zst`, each once, sorted by path: a journal's segments in their order. */
+  readonly records: readonly string[];
+  /** Files named `checkpoint` in the directories. */
+  readonly checkpoints: readonly string[];
+  /** Files named `verifier.vkey` in the directories. */
+  readonly keys: readonly string[];
+  /** Whether a directory was among the paths, so that a missing stream is a finding. */
+  readonly directoryGiven: boolean;
+}
+
+const RECORDS = /\.jsonl(?:\.zst)?$/;
+const NEWLINE = 10;
+const READ_BYTES = 1 << 20;
+const BROKEN = Buffer.alloc(0);
+
+/** By code units: segments are named by numbers of one width, so this is their order. */
+function byName(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function isDirectory(path: string): Promise<boolean | undefined> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Looks for a trail's files: directories are searched downwards, a file that is named itself is taken whatever its name.
+ * @throws RiskTrailError PATH_NOT_FOUND
+ */
+export async function findTrailFiles(paths: readonly string[]): Promise<TrailFiles> {
+  const records = new Set<string>();
+  const checkpoints = new Set<string>();
+  const keys = new Set<string>();
+  let directoryGiven = false;
+  const search = async (directory: string): Promise<void> => {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) await search(path);
+      else if (RECORDS.test(entry.name)) records.add(path);
+      else if (entry.name === 'checkpoint') checkpoints.add(path);
+      else if (entry.name === 'verifier.vkey') keys.add(path);
+    }
+  };
+  for (const path of paths.map((one) => resolve(one))) {
+    const directory = await isDirectory(path);
+    if (directory === undefined) throw new RiskTrailError('PATH_NOT_FOUND', { path });
+    if (directory) {
+      directoryGiven = true;
+      await search(path);
+    } else {
+      records.add(path);
+    }
+  }
+  return {
+    records: [...records].sort(byName),
+    checkpoints: [...checkpoints].sort(byName),
+    keys: [...keys].sort(byName),
+    directoryGiven,
+  };
+}
+
+/** Whether a file is a segment of a journal: its name is a sequence number of 20 digits. */
+export function isSegment(path: string): boolean {
+  return /^\d{20}\.jsonl(?:\.zst)?$/.test(basename(path));
+}
+
+/** Where a line is not what it should be. */
+export interface TornLine {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** A `tail` is a last line without its newline: being written, or cut off. */
+  readonly kind: 'line' | 'tail' | 'frame';
+}
+
+/** Takes the lines of a file. */
+export interface LineSink {
+  /** A line that is not blank, without its newline, numbered from 1; returns whether it is what it should be. */
+  line(text: string, number: number): boolean;
+  torn(number: number, kind: TornLine['kind']): void;
+}
+
+/** Some whole lines of a file; valid until the next block is asked for. */
+export interface LineBlock {
+  readonly bytes: Buffer;
+  /** Number of the first of the lines, from 1. */
+  readonly firstLine: number;
+  /** True where the file ended without a newline: the last line is cut off there. */
+  readonly cut: boolean;
+  /** True in an empty block: here a compressed frame could not be read; its lines from this one on are lost. */
+  readonly broken: boolean;
+}
+
+async function openFile(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new RiskTrailError('FILE_UNREADABLE', { path, reason: (error as Error).message }, error);
+  }
+}
+
+/** Chunks of a plain file. The buffer is used again for each. */
+async function* plainChunks(handle: FileHandle): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, 0, READ_BYTES, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** What a frame decompresses to. An empty chunk says that the frame is broken or cut off. */
+async function* frameChunks(path: string, frame: ZstdFrame): AsyncGenerator<Buffer> {
+  const source = createReadStream(path, { start: frame.start, end: frame.end - 1, highWaterMark: 1 << 17 });
+  const target = createZstdDecompress({ chunkSize: 1 << 18 });
+  source.on('error', (error) => target.destroy(error));
+  source.pipe(target);
+  let { whole } = frame;
+  try {
+    for await (const chunk of target) yield chunk as Buffer;
+  } catch {
+    whole = false;
+  } finally {
+    source.destroy();
+    target.destroy();
+  }
+  if (!whole) yield BROKEN;
+}
+
+/** Chunks of a file. The same buffer may be used again for the next one. */
+async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+  const handle = await openFile(path);
+  if (handle === undefined) return;
+  try {
+    if (path.endsWith('.zst')) {
+      for await (const frame of zstdFrames(handle)) yield* frameChunks(path, frame);
+    } else {
+      yield* plainChunks(handle);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++;
+  return count;
+}
+
+/**
+ * The lines of a file, in blocks of whole lines. A file that is gone has none: retention may have removed it.
+ * @throws RiskTrailError FILE_UNREADABLE
+ */
+export async function* readBlocks(path: string): AsyncGenerator<LineBlock> {
+  let firstLine = 1;
+  // Chunks since the last newline: a long line is put together once, at its end.
+  let rest: Buffer[] = [];
+  for await (const chunk of chunksOf(path)) {
+    if (chunk === BROKEN) {
+      // What was begun can't be ended.
+      rest = [];
+      yield { bytes: BROKEN, firstLine, cut: false, broken: true };
+      continue;
+    }
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) {
+      const whole = chunk.subarray(0, end);
+      const bytes = rest.length === 0 ? whole : Buffer.concat([...rest, whole]);
+      rest = [];
+      yield { bytes, firstLine, cut: false, broken: false };
+      firstLine += countLines(bytes);
+    }
+    if (end < chunk.length) rest.push(Buffer.from(chunk.subarray(end)));
+  }
+  if (rest.length > 0) yield { bytes: Buffer.concat(rest), firstLine, cut: true, broken: false };
+}
+
+/** Hands the lines of a block to a sink. */
+export function scanBlock(block: LineBlock, sink: LineSink): void {
+  if (block.broken) {
+    sink.torn(block.firstLine, 'frame');
+    return;
+  }
+  const { bytes } = block;
+  const valid = isUtf8(bytes);
+  let number = block.firstLine;
+  for (let start = 0; start < bytes.length; number++) {
+    const newline = bytes.indexOf(NEWLINE, start);
+    const end = newline < 0 ? bytes.length : newline;
+    if (valid || isUtf8(bytes.subarray(start, end))) {
+      const text = bytes.toString('utf8', start, end);
+      // A line starts with a brace; only another beginning is worth a closer look.
+      const blank = text.charCodeAt(0) !== 123 && text.trim() === '';
+      if (!blank && !sink.line(text, number)) sink.torn(number, newline < 0 ? 'tail' : 'line');
+    } else {
+      sink.torn(number, newline < 0 ? 'tail' : 'line');
+    }
+    start = end + 1;
+  }
+}

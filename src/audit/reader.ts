@@ -1,0 +1,130 @@
+/**
+ * Reads the log records of a trail, from a journal that is being written as well as from files of a Collector. Nothing is
+ * verified here: that is `verifyTrail`'s part.
+ */
+import { findTrailFiles, type LineBlock, readBlocks, scanBlock, type TornLine } from './files.ts';
+import { type OtlpLogRecord, type PlainAttributes, plainAttributes, plainValue, visitRecords } from './otlp.ts';
+
+/**
+ * A log record as it was read. Records that are no audit records have no `stream` and no `sequence`; they are handed out
+ * too, so that a query can show whatever a Collector's file holds.
+ */
+export interface AuditRecord {
+  /** `audit.stream`. */
+  readonly stream: string | undefined;
+  /** `audit.sequence.number`. */
+  readonly sequence: number | undefined;
+  /** `audit.record.id`. */
+  readonly recordId: string | undefined;
+  /** `audit.integrity.value`: what the record claims, unchecked. */
+  readonly integrity: string | undefined;
+  /** Nanoseconds since the Unix epoch, in decimal; "0" where unset. */
+  readonly time: string;
+  /** 0 where unset. */
+  readonly severityNumber: number;
+  readonly severityText: string;
+  /** The sentence; a body that is no string stands as JSON. */
+  readonly body: string;
+  readonly eventName: string;
+  /** Every attribute of the record, those named `audit.*` included. */
+  readonly attributes: PlainAttributes;
+  /** Lower-case hex, "" where unset. */
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Attributes of the resource that the record came from. */
+  readonly resource: PlainAttributes;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** How records are read. */
+export interface ReadOptions {
+  /** Told of each line or compressed frame that can't be read; reading goes on behind it. */
+  readonly onTorn?: (torn: TornLine) => void;
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const hexId = (value: unknown): string => {
+  const id = text(value).toLowerCase();
+  return /^0*$/.test(id) ? '' : id;
+};
+
+function bodyOf(value: unknown): string {
+  const body = plainValue(value);
+  return typeof body === 'string' ? body : body === null ? '' : JSON.stringify(body);
+}
+
+/** A record as the queries see it. */
+export function toAuditRecord(
+  record: OtlpLogRecord,
+  resource: PlainAttributes,
+  file: string,
+  line: number,
+): AuditRecord {
+  const attributes = plainAttributes(record.attributes);
+  const named = (name: string): string | undefined => {
+    const value = attributes[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const sequence = attributes['audit.sequence.number'];
+  const time = record.timeUnixNano;
+  return {
+    stream: named('audit.stream'),
+    sequence: typeof sequence === 'number' ? sequence : undefined,
+    recordId: named('audit.record.id'),
+    integrity: named('audit.integrity.value'),
+    time: typeof time === 'string' || typeof time === 'number' ? String(time) : '0',
+    severityNumber: typeof record.severityNumber === 'number' ? record.severityNumber : 0,
+    severityText: text(record.severityText),
+    body: bodyOf(record.body),
+    eventName: text(record.eventName),
+    attributes,
+    traceId: hexId(record.traceId),
+    spanId: hexId(record.spanId),
+    resource,
+    file,
+    line,
+  };
+}
+
+/** The records of one block. The resource is decoded once for neighbours that share it. */
+function recordsOf(block: LineBlock, file: string, onTorn: ReadOptions['onTorn']): AuditRecord[] {
+  const records: AuditRecord[] = [];
+  scanBlock(block, {
+    line(text, number) {
+      let source: unknown;
+      let resource: PlainAttributes = {};
+      return visitRecords(text, (record, attributes) => {
+        if (attributes !== source) {
+          source = attributes;
+          resource = plainAttributes(attributes);
+        }
+        records.push(toAuditRecord(record, resource, file, number));
+      });
+    },
+    torn: (line, kind) => onTorn?.({ file, line, kind }),
+  });
+  return records;
+}
+
+/**
+ * Reads the records of files and directories, a batch of about a megabyte of text at a time: file after file in the order of
+ * their paths, each from its beginning. Asynchronous because compressed segments can be read as a stream in no other way;
+ * batches keep the cost of that away from the records.
+ * @example
+ * for await (const batch of readRecords(['risktrail-data'])) for (const record of batch) console.log(record.eventName);
+ * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE
+ */
+export async function* readRecords(
+  paths: readonly string[],
+  options: ReadOptions = {},
+): AsyncGenerator<AuditRecord[], void, undefined> {
+  const { records } = await findTrailFiles(paths);
+  for (const listed of records) {
+    for await (const block of readBlocks(listed)) {
+      const batch = recordsOf(block, listed, options.onTorn);
+      if (batch.length > 0) yield batch;
+    }
+  }
+}

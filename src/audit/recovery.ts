@@ -1,0 +1,280 @@
+/**
+ * Reads a stream that a dead writer left, to go on with it. Every record is hashed again: where one isn't what it claims, a
+ * number is missing or a root differs from a signed one, the stream is left as it is, as evidence, and not continued.
+ */
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { auditForm } from './canonical.ts';
+import { syncDirectorySync } from './durable-file.ts';
+import { parseCheckpoint } from './note.ts';
+import { plainAttributes, visitRecords } from './otlp.ts';
+import { listSegments, type SegmentFile } from './segment.ts';
+import type { SealedFile, SegmentStart, StreamPosition } from './stream-writer.ts';
+import { CHECKPOINT_EVENT, CLOSED_EVENT } from './system-events.ts';
+import { Frontier, leafHash } from './tree.ts';
+
+/** File of a stream with its newest signed note. */
+export const CHECKPOINT_FILE = 'checkpoint';
+/** The writer's own folder of a stream. */
+export const STATE_DIRECTORY = 'state';
+/** Where the current segment begins, so that a start reads only that one. In the state folder. */
+const FRONTIER_FILE = 'frontier.json';
+
+/** What was found. */
+export type Recovered =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'damaged'; readonly reason: string }
+  | {
+      readonly kind: 'sound';
+      readonly position: StreamPosition;
+      /** Bytes of a torn last line that were cut off. */
+      readonly cutBytes: number;
+      /** Whether the stream was closed, its last checkpoint perhaps missing. */
+      readonly closed: boolean;
+    };
+
+const CHUNK_BYTES = 1_048_576;
+const NEWLINE = 10;
+/** Leaves below a checkpoint that are kept in memory. */
+const MAX_SIGNED_LEAVES = 50_000;
+
+/** Raised inside this file. */
+class Damage extends Error {}
+
+/**
+ * Reads the stream in `directory`, cuts a torn last line and puts everything that stands on disk. Its lock must be held.
+ * @param stream `<service>/<stream UUID>` that every record must name
+ * @throws the system's error where files can't be read or written
+ */
+export function recoverStream(directory: string, stream: string): Recovered {
+  const files = listSegments(directory);
+  if (files.length === 0) return { kind: 'empty' };
+  const start = readSegmentStart(directory, stream, files);
+  try {
+    removeTemporary(directory);
+    removeTemporary(join(directory, STATE_DIRECTORY));
+    const scan = new Scan(directory, stream, start);
+    return scan.run(start === undefined ? files : files.slice(start.sealed.length));
+  } catch (error) {
+    if (error instanceof Damage) return { kind: 'damaged', reason: error.message };
+    throw error;
+  }
+}
+
+/** Files that the dead writer was about to rename. */
+function removeTemporary(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name.endsWith('.tmp')) rmSync(join(directory, name), { force: true });
+  }
+}
+
+/** The text of the `checkpoint` file, or undefined. */
+export function readCheckpointFile(directory: string): string | undefined {
+  try {
+    return readFileSync(join(directory, CHECKPOINT_FILE), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+class Scan {
+  readonly #directory: string;
+  readonly #stream: string;
+  readonly #frontier: Frontier;
+  /** Leaves from number #first on: to check roots behind the end, and to know a record that stands twice. */
+  #leaves: Buffer[] = [];
+  #first: number;
+  /** The tree as of the newest checkpoint that was checked. */
+  readonly #checked: Frontier;
+  readonly #sealed: SealedFile[];
+  #lastTime: string;
+  #checkpointSize = 0;
+  #closedAt = -1;
+
+  constructor(directory: string, stream: string, start: SegmentStart | undefined) {
+    this.#directory = directory;
+    this.#stream = stream;
+    this.#frontier = start?.frontier ?? new Frontier();
+    this.#first = this.#frontier.size;
+    this.#checked = this.#frontier.clone();
+    this.#lastTime = start?.lastTime ?? '0';
+    this.#sealed = [...(start?.sealed ?? [])];
+  }
+
+  run(files: readonly SegmentFile[]): Recovered {
+    let cutBytes = 0;
+    let end = 0;
+    for (const [index, file] of files.entries()) {
+      const last = index === files.length - 1;
+      ({ cutBytes, end } = this.#readFile(file, last));
+      if (!last) this.#sealed.push({ name: file.name, bytes: end });
+    }
+    this.#checkNote(readCheckpointFile(this.#directory));
+    if (this.#frontier.size > this.#checkpointSize) for (const file of files) syncFile(file.path);
+    syncDirectorySync(this.#directory);
+    const file = files.at(-1)!;
+    const position: StreamPosition = {
+      sequence: this.#frontier.size,
+      frontier: this.#frontier,
+      lastTime: this.#lastTime,
+      checkpointSize: this.#checkpointSize,
+      segment: { file, bytes: end },
+      sealed: this.#sealed,
+    };
+    return { kind: 'sound', position, cutBytes, closed: this.#closedAt >= 0 };
+  }
+
+  /** @returns the file's length and how much of it was cut */
+  #readFile(file: SegmentFile, last: boolean): { end: number; cutBytes: number } {
+    const rest = forEachLine(file.path, (line) => {
+      if (line.length > 0 && !this.#readLine(line)) {
+        throw new Damage(`${file.name} holds a line that is no record, after number ${this.#frontier.size - 1}`);
+      }
+    });
+    if (rest.tail.length === 0) return { end: rest.bytes, cutBytes: 0 };
+    if (!last) throw new Damage(`${file.name} ends within a line and is not the newest segment`);
+    // Only the newline may be missing: then the record stands.
+    if (this.#readLine(rest.tail.toString('utf8'))) {
+      appendNewline(file.path);
+      return { end: rest.bytes + 1, cutBytes: 0 };
+    }
+    const end = rest.bytes - rest.tail.length;
+    truncateSync(file.path, end);
+    return { end, cutBytes: rest.tail.length };
+  }
+
+  /** @returns whether the line is a record of this writer's */
+  #readLine(line: string): boolean {
+    let count = 0;
+    const good = visitRecords(line, (record) => {
+      count++;
+      const form = auditForm(record);
+      if (form?.text === undefined || form.sequence === undefined || form.stream !== this.#stream) {
+        throw new Damage(`after number ${this.#frontier.size - 1} stands what is no record of this stream`);
+      }
+      const leaf = leafHash(form.text);
+      if (leaf.toString('base64') !== form.claim) throw new Damage(`record ${form.sequence} was changed`);
+      if (form.sequence < this.#frontier.size) return this.#checkRepeated(form.sequence, leaf);
+      if (form.sequence > this.#frontier.size) throw new Damage(`record ${this.#frontier.size} is missing`);
+      this.#frontier.append(leaf);
+      this.#leaves.push(leaf);
+      this.#lastTime = String(record.timeUnixNano);
+      if (record.eventName === CLOSED_EVENT) this.#closedAt = form.sequence;
+      if (record.eventName === CHECKPOINT_EVENT) {
+        const note = plainAttributes(record.attributes)['audit.checkpoint'];
+        this.#checkNote(typeof note === 'string' ? note : undefined);
+      }
+    });
+    return good && count > 0;
+  }
+
+  /** After a disk error records stand twice, in two files. */
+  #checkRepeated(sequence: number, leaf: Buffer): void {
+    const known = this.#leaves[sequence - this.#first];
+    if (known !== undefined && !known.equals(leaf)) throw new Damage(`record ${sequence} stands twice and differs`);
+  }
+
+  /** The root that a note of this stream states must be that of the leaves. */
+  #checkNote(note: string | undefined): void {
+    if (note === undefined) return;
+    const checkpoint = parseCheckpoint(`${note.split('\n').slice(0, 3).join('\n')}\n`);
+    if (checkpoint === undefined || checkpoint.origin !== this.#stream) {
+      throw new Damage('a checkpoint is not one of this stream');
+    }
+    const { size, root } = checkpoint;
+    if (size > this.#frontier.size) throw new Damage(`records below a signed size of ${size} are missing`);
+    this.#checkpointSize = Math.max(this.#checkpointSize, size);
+    if (size < this.#checked.size) return;
+    while (this.#checked.size < size) this.#checked.append(this.#leaves[this.#checked.size - this.#first]!);
+    if (!this.#checked.root().equals(root))
+      throw new Damage(`the records below ${size} are not those that were signed`);
+    if (this.#checked.size - this.#first > MAX_SIGNED_LEAVES) {
+      this.#leaves = this.#leaves.slice(this.#checked.size - this.#first);
+      this.#first = this.#checked.size;
+    }
+  }
+}
+
+/** Reads whole lines; @returns the file's length and what stands behind the last newline. */
+function forEachLine(path: string, visit: (line: string) => void): { bytes: number; tail: Buffer } {
+  const fd = openSync(path, 'r');
+  try {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    let rest: Buffer = Buffer.alloc(0);
+    let bytes = 0;
+    for (;;) {
+      const read = readSync(fd, chunk, 0, CHUNK_BYTES, null);
+      if (read === 0) return { bytes, tail: rest };
+      bytes += read;
+      const data = Buffer.concat([rest, chunk.subarray(0, read)]);
+      let from = 0;
+      for (let at = data.indexOf(NEWLINE); at >= 0; at = data.indexOf(NEWLINE, from)) {
+        visit(data.toString('utf8', from, at));
+        from = at + 1;
+      }
+      rest = data.subarray(from);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function appendNewline(path: string): void {
+  const fd = openSync(path, 'a');
+  try {
+    writeSync(fd, '\n');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Path of the file that {@link formatSegmentStart} is for. */
+export function segmentStartPath(directory: string): string {
+  return join(directory, STATE_DIRECTORY, FRONTIER_FILE);
+}
+
+/** What the next start needs to leave the files before `start` unread. */
+export function formatSegmentStart(stream: string, start: SegmentStart): string {
+  const hashes = start.frontier.hashes().map((one) => one.toString('base64'));
+  const { size, lastTime, sealed } = start;
+  return `${JSON.stringify({ version: 1, stream, size, hashes, lastTime, sealed })}\n`;
+}
+
+/** The stored place, where it fits the files that are there; else everything is read. */
+function readSegmentStart(directory: string, stream: string, files: readonly SegmentFile[]): SegmentStart | undefined {
+  try {
+    const stored = JSON.parse(readFileSync(segmentStartPath(directory), 'utf8'));
+    if (stored.version !== 1 || stored.stream !== stream || typeof stored.lastTime !== 'string') return undefined;
+    const sealed = stored.sealed as SealedFile[];
+    if (files[sealed.length]?.firstSequence !== stored.size) return undefined;
+    for (const [index, one] of sealed.entries()) {
+      const file = files[index]!;
+      if (file.name !== one.name || statSync(file.path).size !== one.bytes) return undefined;
+    }
+    const hashes = (stored.hashes as string[]).map((one) => Buffer.from(one, 'base64'));
+    return { size: stored.size, frontier: Frontier.from(stored.size, hashes), lastTime: stored.lastTime, sealed };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Shapes: what is the same in every record of one event name and one list of attribute keys, prepared once. The text between
+ * two values is one string for the canonical form and one for the line.
+ */
+import { RESERVED_ATTRIBUTES } from './coerce.ts';
+import { utf8Bytes } from './record-bytes.ts';
+
+/** A slot that isn't an attribute of the caller's. */
+export const SLOT_RECORD_ID = -1;
+export const SLOT_SEQUENCE = -2;
+/** The text in front of it is all there is: the stream's name doesn't change. */
+const SLOT_CONSTANT = -3;
+
+/** Prepared text of one event name and list of keys, as bytes. */
+export interface Shape {
+  /** The caller's keys, in the caller's order. */
+  readonly keys: readonly string[];
+  /** What stands in front of each slot's value, in canonical order. */
+  readonly canonical: readonly Uint8Array[];
+  readonly otlp: readonly Uint8Array[];
+  /** Index into `keys`, or one of the SLOT_ constants. */
+  readonly slots: readonly number[];
+  /** Room for all of that. */
+  readonly bytes: number;
+  /** Whether the caller gives `audit.record.id`. */
+  readonly recordIdKey: boolean;
+  /** The canonical text from the body to the severity number. */
+  readonly canonicalEvent: Uint8Array;
+}
+
+/** Finds shapes, making them where needed. */
+export interface ShapeCache {
+  /** `undefined` where the name or a key can't be used as it stands. */
+  find(eventName: string, attributes: Readonly<Record<string, unknown>>): Shape | undefined;
+}
+
+/** Names beyond this push out the oldest: names made up at run time must not fill the memory. */
+const MAX_NAMES = 512;
+/** Lists of keys kept per name; beyond it the oldest goes. */
+const MAX_SHAPES_PER_NAME = 16;
+
+/** @param stream `<service>/<stream UUID>` */
+export function createShapeCache(stream: string): ShapeCache {
+  const names = new Map<string, Shape[]>();
+  const streamText = JSON.stringify(stream);
+  return {
+    find(eventName, attributes) {
+      const keys = Object.keys(attributes);
+      let shapes = names.get(eventName);
+      if (shapes !== undefined) {
+        for (let i = 0; i < shapes.length; i++) {
+          if (sameKeys(shapes[i]!.keys, keys)) return shapes[i];
+        }
+      }
+      if (!isUsable(eventName, keys)) return undefined;
+      if (shapes === undefined) {
+        if (names.size >= MAX_NAMES) names.delete(names.keys().next().value as string);
+        shapes = [];
+        names.set(eventName, shapes);
+      }
+      if (shapes.length >= MAX_SHAPES_PER_NAME) shapes.shift();
+      const shape = createShape(eventName, keys, streamText);
+      shapes.push(shape);
+      return shape;
+    },
+  };
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i]) return false;
+  }
+  return true;
+}
+
+function isUsable(eventName: unknown, keys: readonly string[]): boolean {
+  if (typeof eventName !== 'string' || !eventName.isWellFormed()) return false;
+  // `audit.coerced` passes: the encoder's slow way has put it in.
+  return keys.every((key) => key.isWellFormed() && (key === 'audit.coerced' || !RESERVED_ATTRIBUTES.has(key)));
+}
+
+function createShape(eventName: string, keys: readonly string[], streamText: string): Shape {
+  const slotOf = new Map<string, number>(keys.map((key, index) => [key, index]));
+  slotOf.set('audit.record.id', SLOT_RECORD_ID);
+  slotOf.set('audit.sequence.number', SLOT_SEQUENCE);
+  slotOf.set('audit.stream', SLOT_CONSTANT);
+  const canonical: Uint8Array[] = [];
+  const otlp: Uint8Array[] = [];
+  const slots: number[] = [];
+  const event = JSON.stringify(eventName);
+  // RFC 8785 sorts by UTF-16 code units, as `sort` does.
+  for (const [index, key] of [...slotOf.keys()].sort().entries()) {
+    const name = JSON.stringify(key);
+    const slot = slotOf.get(key)!;
+    const constant = slot === SLOT_CONSTANT;
+    // A value in the line is followed by the brace that ends its pair.
+    const between =
+      index === 0 ? `,"eventName":${event},"attributes":[` : `${slots.at(-1) === SLOT_CONSTANT ? '' : '}'},`;
+    canonical.push(utf8Bytes(`${index === 0 ? '' : ','}${name}:${constant ? streamText : ''}`));
+    otlp.push(utf8Bytes(`${between}{"key":${name},"value":${constant ? `{"stringValue":${streamText}}}` : ''}`));
+    slots.push(slot);
+  }
+  // The last pair's brace has the same place in every record: in front of the integrity value.
+  if (slots.at(-1) !== SLOT_CONSTANT) {
+    canonical.push(utf8Bytes(''));
+    otlp.push(utf8Bytes('}'));
+    slots.push(SLOT_CONSTANT);
+  }
+  return {
+    keys,
+    canonical,
+    otlp,
+    slots,
+    bytes: [...canonical, ...otlp].reduce((sum, text) => sum + text.length, 0),
+    recordIdKey: keys.includes('audit.record.id'),
+    canonicalEvent: utf8Bytes(`,"event":${event},"severity":`),
+  };
+}

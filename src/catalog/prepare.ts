@@ -1,0 +1,152 @@
+/**
+ * The catalogue made ready for the hot path: for each event its severity, its class, the check of its attributes and
+ * the maker of its body, found by one lookup of the name.
+ */
+import { ATTRIBUTES, COMMON_ATTRIBUTES } from './attributes.ts';
+import {
+  type AttributeDefinition,
+  type AttributeTable,
+  type Category,
+  type EventClass,
+  type EventDefinition,
+  type EventTable,
+  SEVERITY_NUMBERS,
+  type Severity,
+} from './define.ts';
+import { EVENTS } from './events.ts';
+
+/** One event, ready to be checked and recorded. */
+export interface PreparedEvent {
+  readonly name: string;
+  readonly class: EventClass;
+  readonly severityNumber: number;
+  readonly severityText: Severity;
+  readonly component: string;
+  readonly categories: readonly Category[];
+  /** The attributes that this event takes, by name. */
+  readonly attributes: Readonly<Record<string, AttributeDefinition | undefined>>;
+  readonly required: readonly string[];
+  /** The body over the attributes as they will be recorded, masked ones included. */
+  body(attributes: Readonly<Record<string, unknown>>): string;
+}
+
+/** All events that a trail knows, built-in ones and the service's own. */
+export interface Catalog {
+  get(name: string): PreparedEvent | undefined;
+  attribute(name: string): AttributeDefinition | undefined;
+  readonly names: readonly string[];
+}
+
+/** Whether `value` is of the attribute's type and, where it has them, one of its values. */
+export function acceptsValue(definition: AttributeDefinition, value: unknown): boolean {
+  switch (definition.type) {
+    case 'string':
+      return typeof value === 'string' && (definition.values === undefined || definition.values.includes(value));
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'int':
+      return Number.isSafeInteger(value);
+    case 'decimal':
+      return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'string' && isDecimal(value);
+    case 'strings':
+      return Array.isArray(value) && value.every((item) => typeof item === 'string');
+    case 'numbers':
+      return Array.isArray(value) && value.every((item) => typeof item === 'number' && Number.isFinite(item));
+    case 'map':
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+  }
+}
+
+const isDecimal = (value: string) => /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(value);
+
+/** A piece of a body: fixed text, the value of one attribute, or a part that needs all of its attributes. */
+type Piece =
+  | string
+  | { readonly attribute: string }
+  | { readonly needs: readonly string[]; readonly pieces: readonly Piece[] };
+
+function parseTemplate(template: string): readonly Piece[] {
+  const pieces: Piece[] = [];
+  for (const match of template.matchAll(/\[([^\]]*)\]|\{([^}]*)\}|([^[{]+)/g)) {
+    if (match[1] !== undefined) {
+      const inner = parseTemplate(match[1]);
+      const needs = inner.flatMap((piece) =>
+        typeof piece === 'object' && 'attribute' in piece ? [piece.attribute] : [],
+      );
+      pieces.push({ needs, pieces: inner });
+    } else if (match[2] !== undefined) pieces.push({ attribute: match[2] });
+    else pieces.push(match[3]!);
+  }
+  return pieces;
+}
+
+function render(pieces: readonly Piece[], attributes: Readonly<Record<string, unknown>>): string {
+  let text = '';
+  for (const piece of pieces) {
+    if (typeof piece === 'string') text += piece;
+    else if ('attribute' in piece) {
+      const value = attributes[piece.attribute];
+      text += value === undefined ? '?' : String(value);
+    } else if (piece.needs.every((name) => attributes[name] !== undefined)) text += render(piece.pieces, attributes);
+  }
+  return text;
+}
+
+function prepareEvent(name: string, definition: EventDefinition, table: AttributeTable): PreparedEvent {
+  const attributes: Record<string, AttributeDefinition | undefined> = Object.create(null);
+  for (const one of [...COMMON_ATTRIBUTES, ...definition.required, ...definition.optional])
+    attributes[one] = table[one];
+  const pieces = parseTemplate(definition.message);
+  return {
+    name,
+    class: definition.class,
+    severityNumber: SEVERITY_NUMBERS[definition.severity],
+    severityText: definition.severity,
+    component: definition.component,
+    categories: definition.category,
+    attributes,
+    required: definition.required,
+    body: (values) => render(pieces, values),
+  };
+}
+
+/** The event for a name that is in no catalogue: recorded all the same, every attribute unknown. */
+export function prepareUnknownEvent(name: string): PreparedEvent {
+  return prepareEvent(
+    name,
+    {
+      component: 'unknown',
+      category: ['system'],
+      class: 'audit',
+      severity: 'INFO',
+      required: [],
+      optional: [],
+      brief: 'An event of a name that is in no catalogue.',
+      message: name.replace(/[[\]{}]/g, '_'),
+    },
+    ATTRIBUTES,
+  );
+}
+
+/** @param families tables of the service's own, as `defineEvents` gives them */
+export function prepareCatalog(families: readonly { attributes: AttributeTable; events: EventTable }[] = []): Catalog {
+  const table: AttributeTable = Object.assign(
+    Object.create(null),
+    ATTRIBUTES,
+    ...families.map((family) => family.attributes),
+  );
+  const events = new Map<string, PreparedEvent>();
+  for (const [name, definition] of Object.entries<EventDefinition>(EVENTS))
+    events.set(name, prepareEvent(name, definition, table));
+  for (const family of families) {
+    for (const [name, definition] of Object.entries(family.events))
+      events.set(name, prepareEvent(name, definition, table));
+  }
+  return {
+    get: (name) => events.get(name),
+    attribute: (name) => table[name],
+    names: [...events.keys()],
+  };
+}

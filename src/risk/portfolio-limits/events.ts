@@ -1,0 +1,167 @@
+/** The events of the portfolio limits, built from what was decided. */
+import { type CatalogEvent, catalogEvent, type EventAttributes, type EventName } from '../../catalog/events.ts';
+import type { Judgement } from './check.ts';
+import type { CompiledLimits } from './kinds.ts';
+import type { PortfolioLimitsOptions } from './options.ts';
+import type { LimitOrder } from './portfolio.ts';
+import type { LimitResult } from './result.ts';
+
+/** The attributes of an event while it is being built. */
+export type Building<N extends EventName> = { -readonly [K in keyof EventAttributes<N>]: EventAttributes<N>[K] };
+type CheckAttributes = Building<'risk.portfolio_limit.check'>;
+type OrderAttributes = Pick<
+  CheckAttributes,
+  | 'trading.symbol'
+  | 'trading.side'
+  | 'trading.quantity'
+  | 'trading.price'
+  | 'trading.order.id'
+  | 'trading.order.client_id'
+  | 'trading.order.type'
+  | 'trading.order.role'
+  | 'trading.order.reduce_only'
+  | 'trading.account.id'
+  | 'trading.strategy.id'
+  | 'trading.venue'
+>;
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const ROLES = ['entry', 'exit', 'take_profit', 'stop_loss'] as const;
+
+/** Adds what can be recorded of an order: what is unusable is left out. */
+export function setOrder(attributes: OrderAttributes, order: Partial<LimitOrder> | null | undefined): void {
+  if (typeof order !== 'object' || order === null) return;
+  if (isText(order.symbol)) attributes['trading.symbol'] = order.symbol;
+  if (order.side === 'buy' || order.side === 'sell') attributes['trading.side'] = order.side;
+  if (isNumber(order.quantity)) attributes['trading.quantity'] = order.quantity;
+  if (isNumber(order.price)) attributes['trading.price'] = order.price;
+  if (isText(order.orderId)) attributes['trading.order.id'] = order.orderId;
+  if (isText(order.clientOrderId)) attributes['trading.order.client_id'] = order.clientOrderId;
+  if (isText(order.type)) attributes['trading.order.type'] = order.type;
+  if (order.role != null && ROLES.includes(order.role)) attributes['trading.order.role'] = order.role;
+  if (typeof order.reduceOnly === 'boolean') attributes['trading.order.reduce_only'] = order.reduceOnly;
+  if (isText(order.accountId)) attributes['trading.account.id'] = order.accountId;
+  if (isText(order.strategyId)) attributes['trading.strategy.id'] = order.strategyId;
+  if (isText(order.venue)) attributes['trading.venue'] = order.venue;
+}
+
+/** Names the set of limits where it is not the only one. */
+export function setName(attributes: { 'risk.limit.set'?: string | undefined }, options: PortfolioLimitsOptions): void {
+  if (options.name !== undefined && options.name !== 'default') attributes['risk.limit.set'] = options.name;
+}
+
+type ResultAttributes = Pick<
+  CheckAttributes,
+  | 'risk.limit.type'
+  | 'risk.limit.current'
+  | 'risk.limit.projected'
+  | 'risk.limit.max'
+  | 'risk.limit.utilization'
+  | 'risk.limit.subject'
+>;
+
+/** Adds one limit's numbers. */
+export function setResult(attributes: ResultAttributes, result: LimitResult): void {
+  attributes['risk.limit.type'] = result.type;
+  attributes['risk.limit.current'] = result.current;
+  attributes['risk.limit.projected'] = result.projected;
+  attributes['risk.limit.max'] = result.max;
+  attributes['risk.limit.utilization'] = result.utilization;
+  if (result.subject !== undefined) attributes['risk.limit.subject'] = result.subject;
+}
+
+/** Adds the lists that run beside each other, one entry for each limit. */
+export function setResults(
+  attributes: Building<'risk.portfolio_limit.check'> | Building<'risk.portfolio_health'>,
+  results: readonly LimitResult[],
+): void {
+  const count = results.length;
+  const types = new Array<string>(count);
+  const current = new Array<number>(count);
+  const projected = new Array<number>(count);
+  const max = new Array<number>(count);
+  const utilization = new Array<number>(count);
+  const codes = new Array<string>(count);
+  for (let index = 0; index < count; index += 1) {
+    const result = results[index]!;
+    types[index] = result.type;
+    current[index] = result.current;
+    projected[index] = result.projected;
+    max[index] = result.max;
+    utilization[index] = result.utilization;
+    codes[index] = result.code;
+  }
+  attributes['risk.limits.type'] = types;
+  attributes['risk.limits.current'] = current;
+  attributes['risk.limits.projected'] = projected;
+  attributes['risk.limits.max'] = max;
+  attributes['risk.limits.utilization'] = utilization;
+  attributes['risk.limits.code'] = codes;
+}
+
+/** `risk.portfolio_limit.check`, and a rejection or warning for each limit that calls for one. */
+export function checkEvents(judgement: Judgement): CatalogEvent[] {
+  const { order, parts, decision, binding, limits } = judgement;
+  const attributes: CheckAttributes = { 'risk.decision': decision.decision, 'risk.reason.code': decision.code };
+  setOrder(attributes, order);
+  if (decision.decision !== 'allow') attributes['risk.reason'] = decision.reason;
+  if (binding !== undefined) setResult(attributes, binding);
+  setResults(attributes, decision.results);
+  if (decision.unevaluated.length > 0) attributes['risk.limits.unevaluated'] = decision.unevaluated;
+  if (decision.warnings.length > 0) attributes['risk.warnings'] = decision.warnings;
+  if (decision.decision === 'cap') attributes['risk.limit.capped_quantity'] = decision.quantity;
+  attributes['trading.position.quantity'] = parts.held;
+  attributes['risk.limit.at_ms'] = judgement.now;
+  setName(attributes, limits.options);
+  const events: CatalogEvent[] = [catalogEvent('risk.portfolio_limit.check', attributes)];
+  // An exit is not what brings a limit near.
+  if (parts.adding > 0) for (const result of decision.results) addFollowUp(events, judgement, result);
+  return events;
+}
+
+function addFollowUp(events: CatalogEvent[], judgement: Judgement, result: LimitResult): void {
+  const { outcome } = result;
+  if (outcome !== 'deny' && outcome !== 'warn') return;
+  const { gate, limits, order } = judgement;
+  const attributes: Building<'risk.portfolio_limit.rejection'> = {
+    'risk.limit.type': result.type,
+    'risk.reason.code': result.code,
+  };
+  setResult(attributes, result);
+  setOrder(attributes, order);
+  setName(attributes, limits.options);
+  if (outcome === 'warn') {
+    const warnAt = (limits.options as Record<string, { warnAt?: number } | undefined>)[optionOf(limits, result)]
+      ?.warnAt;
+    if (warnAt !== undefined) attributes['risk.limit.warn'] = warnAt * result.max;
+    events.push(catalogEvent('risk.portfolio_limit.warning', attributes));
+    return;
+  }
+  if (result.type === 'trading_state' && gate !== undefined) {
+    attributes['risk.scope'] = gate.scope;
+    if (gate.reason !== undefined) attributes['risk.reason'] = gate.reason;
+    // What halted trading is what denied the order.
+    if (gate.causeRecordId !== undefined) attributes['risk.cause.record_id'] = gate.causeRecordId;
+  }
+  events.push(catalogEvent('risk.portfolio_limit.rejection', attributes));
+}
+
+const optionOf = (limits: CompiledLimits, result: LimitResult): string =>
+  limits.list.find((limit) => limit.type === result.type)?.name ?? '';
+
+/** `risk.portfolio_limit.invalid_input`. @param operation which input it was */
+export function invalidInputEvent(
+  limits: CompiledLimits,
+  code: string,
+  order: Partial<LimitOrder> | null | undefined,
+  operation: string,
+): CatalogEvent {
+  const attributes: Building<'risk.portfolio_limit.invalid_input'> = {
+    'risk.reason.code': code,
+    operation,
+  };
+  setOrder(attributes, order);
+  setName(attributes, limits.options);
+  return catalogEvent('risk.portfolio_limit.invalid_input', attributes);
+}

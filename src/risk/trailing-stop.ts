@@ -1,0 +1,52 @@
+/**
+ * Trailing stops: pure state transitions of one stop, and the fold that rebuilds all of them. A stop follows the best price
+ * since entry at a fixed distance and never loosens; see `trailing-stop/step.ts` for what a price does, in which order.
+ */
+export type { Bar, BarPath, BarPoint } from './trailing-stop/bar.ts';
+export {
+  barInputEvent,
+  type InputTarget,
+  priceInputEvent,
+  restoredEvent,
+  snapshotEvent,
+} from './trailing-stop/events.ts';
+export type { PriceStamp } from './trailing-stop/feed.ts';
+export { applyStopEvent, type FoldedStops, foldTrailingStops, type RecordedRiskEvent } from './trailing-stop/fold.ts';
+export {
+  type AddStopInput,
+  addStop,
+  type FlipInput,
+  flipStop,
+  partialCloseStop,
+  refuseChange,
+  removeStop,
+  type StopChange,
+  type StopChangeCode,
+} from './trailing-stop/lifecycle.ts';
+export {
+  DEFAULT_TRAILING_STOPS_OPTIONS,
+  readTrailingStopsOptions,
+  type TrailingStopOverrides,
+  type TrailingStopSettings,
+  type TrailingStopsOptions,
+} from './trailing-stop/settings.ts';
+export {
+  barStop,
+  type StopAction,
+  type StopCode,
+  type StopDecision,
+  type StopStep,
+  tickStop,
+} from './trailing-stop/step.ts';
+export {
+  type FeedCursor,
+  levelInForce,
+  type StopContext,
+  type StopSide,
+  type StopStatus,
+  type StopTrigger,
+  type TrailingStop,
+  type TrailingStopsState,
+} from './trailing-stop/stop.ts';
+export { StopSet } from './trailing-stop/stop-set.ts';
+export { isTrailingStop } from './trailing-stop/validate.ts';

@@ -1,0 +1,438 @@
+/** The instrumented circuit breaker: guards calls, records what it decides, and drives the trading gate. */
+import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
+import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
+import { Listeners, type Subscription } from '../core/listeners.ts';
+import { windowAttributes } from '../risk/circuit-breaker/events.ts';
+import { type BreakerConfig, type CircuitBreakerOptions, readBreakerOptions } from '../risk/circuit-breaker/options.ts';
+import {
+  adaptState,
+  type BreakerState,
+  type BreakerStatus,
+  breakerStatusCode,
+  initialBreakerState,
+  resumeState,
+  shiftState,
+} from '../risk/circuit-breaker/state.ts';
+import { type BreakerDecision, type BreakerInput, type ManualAct, stepBreaker } from '../risk/circuit-breaker/step.ts';
+import { createBreakerClock } from './circuit-breaker-clock.ts';
+import { type BreakerSnapshot, checkSnapshot } from './circuit-breaker-snapshot.ts';
+import type {
+  BreakerAct,
+  BreakerChange,
+  BreakerResult,
+  CircuitBreaker,
+  ExecuteOptions,
+  GuardedCall,
+  Permit,
+} from './circuit-breaker-types.ts';
+import { type FailureReport, failureInfo } from './failure-info.ts';
+import type { LayerHost } from './host.ts';
+
+export type { CircuitBreakerOptions } from '../risk/circuit-breaker/options.ts';
+export type {
+  BreakerAct,
+  BreakerChange,
+  BreakerResult,
+  BreakerSnapshot,
+  CircuitBreaker,
+  ExecuteOptions,
+  GuardedCall,
+  Permit,
+} from './circuit-breaker-types.ts';
+
+/**
+ * @param from snapshot of an earlier process to go on from; remaining waits count from when it opened
+ * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN
+ */
+export function createCircuitBreaker(
+  host: LayerHost,
+  name: string,
+  options?: CircuitBreakerOptions,
+  from?: BreakerSnapshot,
+): CircuitBreaker {
+  if (typeof name !== 'string' || name.trim() === '') {
+    throw new RiskTrailError('OPTION_INVALID', {
+      field: 'circuitBreaker.name',
+      expected: 'a non-empty string',
+      received: typeof name === 'string' ? '""' : typeof name,
+    });
+  }
+  return new InstrumentedBreaker(host, name, options ?? {}, from);
+}
+
+interface Issued {
+  readonly startMs: number;
+  settled: boolean;
+}
+
+class InstrumentedBreaker implements CircuitBreaker {
+  readonly name: string;
+  readonly #host: LayerHost;
+  readonly #listeners: Listeners<BreakerChange>;
+  readonly #issued = new WeakMap<Permit, Issued>();
+  readonly #clock: ReturnType<typeof createBreakerClock>;
+  #options: CircuitBreakerOptions;
+  #config: BreakerConfig;
+  #isFailure: (error: unknown) => boolean;
+  #state: BreakerState;
+  /** Record id of the event that explains the present state. */
+  #causeId: string | undefined;
+
+  constructor(host: LayerHost, name: string, options: CircuitBreakerOptions, from: BreakerSnapshot | undefined) {
+    const owner = `circuitBreaker("${name}")`;
+    const { config, isFailure } = readBreakerOptions(owner, options);
+    if (from !== undefined) checkSnapshot(`${owner}.snapshot`, from);
+    this.name = name;
+    this.#host = host;
+    this.#options = { ...options };
+    this.#config = config;
+    this.#isFailure = isFailure;
+    this.#listeners = new Listeners((error) => host.report(error, `circuit breaker ${name} listener`));
+    this.#clock = createBreakerClock(host.clock);
+    const now = this.#clock.read().now;
+    this.#state = from === undefined ? initialBreakerState(now) : this.#resume(from, now);
+    if (from !== undefined) this.#recordRestored(from, now);
+    this.#emit(this.#snapshotEvent());
+    this.#driveGate(undefined);
+    host.onSnapshot(() => [this.#snapshotEvent()]);
+    host.gate.beforeAnswer(() => this.#tickIfTimed());
+  }
+
+  get state(): BreakerStatus {
+    this.#tickIfTimed();
+    return this.#state.status;
+  }
+
+  execute<T>(fn: (call: GuardedCall) => T | PromiseLike<T>, options: ExecuteOptions = {}): Promise<T> {
+    const attributes = { 'risk.circuit_breaker.name': this.name };
+    return this.#host.span('risk.circuit_breaker.execute', attributes, () => this.#execute(fn, options ?? {}));
+  }
+
+  async #execute<T>(fn: (call: GuardedCall) => T | PromiseLike<T>, options: ExecuteOptions): Promise<T> {
+    const { signal } = options;
+    if (typeof fn !== 'function') {
+      this.#invalid('CIRCUIT_BREAKER_FUNCTION_MISSING');
+      throw new RiskTrailError('OPTION_INVALID', {
+        field: `circuitBreaker("${this.name}").execute`,
+        expected: 'a function',
+        received: typeof fn,
+      });
+    }
+    signal?.throwIfAborted();
+    const permit = this.allow(options);
+    if (!permit.permitted) {
+      throw new RiskTrailError('CIRCUIT_BREAKER_REFUSED', { name: this.name, reason: permit.code });
+    }
+    let value: T;
+    try {
+      value = await fn(signal === undefined ? { permit } : { permit, signal });
+    } catch (error) {
+      if (signal?.aborted === true) this.#release(permit);
+      else if (this.#counts(error)) this.failure(error, permit);
+      else this.success(permit);
+      throw error;
+    }
+    this.success(permit);
+    return value;
+  }
+
+  allow(options: { readonly reduces?: boolean | undefined } = {}): Permit {
+    const decision = this.#run({ type: 'allow', reduces: options?.reduces === true });
+    const { epoch, openUntilMs } = this.#state;
+    const permit: Permit = {
+      permitted: decision.permitted,
+      code: decision.code,
+      epoch,
+      ...(decision.probe === undefined ? {} : { probe: decision.probe }),
+      ...(decision.code === 'CIRCUIT_BREAKER_REDUCES' ? { bypassed: true } : {}),
+      ...(decision.permitted || openUntilMs === null ? {} : { openUntil: openUntilMs }),
+    };
+    this.#issued.set(permit, { startMs: this.#host.clock.monotonic(), settled: false });
+    return Object.freeze(permit);
+  }
+
+  success(permit?: Permit, options?: { readonly durationMs?: number | undefined }): BreakerResult {
+    return this.#settle(false, permit, options?.durationMs, undefined);
+  }
+
+  failure(error?: unknown, permit?: Permit): BreakerResult {
+    const info = failureInfo(error);
+    return this.#settle(true, permit, info?.durationMs, info);
+  }
+
+  recordTrade(trade: { readonly pnl: number; readonly stopLoss?: boolean | undefined }): BreakerResult {
+    const { pnl, stopLoss = false } = (trade ?? {}) as Partial<typeof trade>;
+    return this.#result(this.#run({ type: 'trade', pnl: pnl as number, stopLoss }));
+  }
+
+  recordEquity(equity: number): BreakerResult {
+    return this.#result(this.#run({ type: 'equity', equity }));
+  }
+
+  trip(act: BreakerAct): BreakerResult {
+    return this.#manual('trip', act);
+  }
+
+  forceOpen(act: BreakerAct): BreakerResult {
+    return this.#manual('force_open', act);
+  }
+
+  disable(act: BreakerAct): BreakerResult {
+    return this.#manual('disable', act);
+  }
+
+  enable(act: BreakerAct): BreakerResult {
+    return this.#manual('enable', act);
+  }
+
+  reset(act: BreakerAct): BreakerResult {
+    return this.#manual('reset', act);
+  }
+
+  configure(options: CircuitBreakerOptions, act: BreakerAct): BreakerResult {
+    const merged = { ...this.#options, ...options };
+    let read: ReturnType<typeof readBreakerOptions>;
+    try {
+      read = readBreakerOptions(`circuitBreaker("${this.name}")`, merged);
+    } catch (error) {
+      const code = isRiskTrailError(error) ? error.code : 'OPTION_INVALID';
+      return this.#invalid(code, error instanceof Error ? error.message : undefined);
+    }
+    const old = this.#config;
+    const { config } = read;
+    const decision = this.#run({ type: 'configure', config, actor: act?.actor, reason: act?.reason });
+    if (decision.permitted) {
+      this.#options = merged;
+      this.#config = config;
+      this.#isFailure = read.isFailure;
+      if (old.scope !== config.scope || old.onOpen !== config.onOpen) {
+        if (old.scope !== config.scope) this.#demand('ACTIVE', old.scope, act.actor, act.reason);
+        this.#driveGate(undefined);
+      }
+    }
+    return this.#result(decision);
+  }
+
+  tick(): void {
+    this.#run({ type: 'tick' });
+  }
+
+  snapshot(): BreakerSnapshot {
+    this.#tickIfTimed();
+    return {
+      version: 1,
+      name: this.name,
+      savedAtMs: this.#clock.last(),
+      config: this.#config,
+      state: this.#state,
+      ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId }),
+    };
+  }
+
+  onStateChange(listener: (change: BreakerChange) => void): Subscription {
+    return this.#listeners.add(listener);
+  }
+
+  #settle(
+    failed: boolean,
+    permit: Permit | undefined,
+    givenMs: number | undefined,
+    error: FailureReport | undefined,
+  ): BreakerResult {
+    if (permit === undefined || permit === null) {
+      return this.#result(this.#run({ type: 'result', failed, durationMs: givenMs, error }));
+    }
+    if (typeof permit !== 'object' || !Number.isSafeInteger(permit.epoch)) {
+      return this.#invalid('CIRCUIT_BREAKER_PERMIT_INVALID');
+    }
+    if (permit.permitted !== true) return this.#invalid('CIRCUIT_BREAKER_PERMIT_REFUSED');
+    const issued = this.#issued.get(permit);
+    const duplicate = issued?.settled === true;
+    if (issued !== undefined) issued.settled = true;
+    const durationMs =
+      givenMs ?? (issued === undefined || duplicate ? undefined : this.#host.clock.monotonic() - issued.startMs);
+    const { epoch, probe, bypassed } = permit;
+    return this.#result(this.#run({ type: 'result', failed, durationMs, error, epoch, probe, bypassed, duplicate }));
+  }
+
+  #release(permit: Permit): void {
+    const issued = this.#issued.get(permit);
+    if (issued !== undefined) issued.settled = true;
+    if (permit.probe !== undefined) this.#run({ type: 'release', epoch: permit.epoch, probe: permit.probe });
+  }
+
+  /** A predicate that throws has not cleared the error of being a failure. */
+  #counts(error: unknown): boolean {
+    try {
+      return this.#isFailure(error) !== false;
+    } catch (thrown) {
+      this.#host.report(thrown, `circuit breaker ${this.name} isFailure`);
+      return true;
+    }
+  }
+
+  #manual(act: ManualAct, by: BreakerAct): BreakerResult {
+    return this.#result(this.#run({ type: 'manual', act, actor: by?.actor, reason: by?.reason }));
+  }
+
+  #result(decision: BreakerDecision): BreakerResult {
+    return { accepted: decision.permitted, code: decision.code, state: this.#state.status };
+  }
+
+  #invalid(code: string, reason?: string): BreakerResult {
+    this.#emit(
+      catalogEvent('risk.circuit_breaker.invalid_input', {
+        'risk.circuit_breaker.name': this.name,
+        'risk.reason.code': code,
+        ...(reason === undefined ? {} : { 'risk.reason': reason }),
+      }),
+    );
+    return { accepted: false, code, state: this.#state.status };
+  }
+
+  /** Nearly every question comes while no time runs: it costs no reading of the clock. */
+  #tickIfTimed(): void {
+    const { status, openUntilMs, probes } = this.#state;
+    if (status === 'OPEN' ? openUntilMs !== null : status === 'HALF_OPEN' && probes.length > 0) this.tick();
+  }
+
+  #run(input: BreakerInput): BreakerDecision {
+    const { now, steppedMs } = this.#clock.read();
+    if (steppedMs !== 0) this.#step({ type: 'clock_step', deltaMs: steppedMs }, now);
+    return this.#step(input, now);
+  }
+
+  #step(input: BreakerInput, now: number): BreakerDecision {
+    const context = { name: this.name, config: this.#config, recordInputs: this.#host.recordInputs };
+    const { state, decision, events } = stepBreaker(context, this.#state, input, now);
+    this.#state = state;
+    if (events.length === 0) return decision;
+    const changes: BreakerChange[] = [];
+    let cause: Cause | undefined = this.#causeId === undefined ? undefined : { id: this.#causeId, event: CHANGE };
+    for (const event of events) {
+      const recordId = this.#emit(event, cause);
+      if (recordId !== undefined) cause = { id: recordId, event: event.name };
+      if (event.name !== CHANGE) continue;
+      if (recordId !== undefined) this.#causeId = recordId;
+      changes.push(this.#changeOf(event.attributes, recordId));
+    }
+    const last = changes.at(-1);
+    if (last === undefined) return decision;
+    // Every event is written before others hear of it: what they do in answer comes after it in the trail.
+    this.#driveGate(last);
+    for (const change of changes) this.#listeners.emit(change);
+    return decision;
+  }
+
+  #changeOf(
+    attributes: Extract<CatalogEvent, { name: 'risk.circuit_breaker.state_change' }>['attributes'],
+    recordId: string | undefined,
+  ): BreakerChange {
+    const actor = attributes['risk.actor'];
+    const openUntil = attributes['risk.circuit_breaker.open_until'];
+    return {
+      name: this.name,
+      old: attributes['risk.circuit_breaker.state.old'],
+      new: attributes['risk.circuit_breaker.state.new'],
+      epoch: attributes['risk.circuit_breaker.epoch'] ?? this.#state.epoch,
+      triggers: attributes['risk.circuit_breaker.triggers'] ?? [],
+      reason: attributes['risk.reason'] ?? '',
+      atMs: Date.parse(attributes['risk.circuit_breaker.at'] ?? ''),
+      ...(actor === undefined ? {} : { actor }),
+      ...(openUntil === undefined ? {} : { openUntilMs: Date.parse(openUntil) }),
+      ...(recordId === undefined ? {} : { recordId }),
+    };
+  }
+
+  /** Demands what the present state asks for. */
+  #driveGate(change: BreakerChange | undefined): void {
+    const { status } = this.#state;
+    const { onOpen, scope } = this.#config;
+    const isOpen = status === 'OPEN' || status === 'FORCED_OPEN';
+    const actor = change?.actor ?? `circuit_breaker:${this.name}`;
+    const reason = `circuit breaker ${this.name} is ${status}${change === undefined ? '' : `: ${change.reason}`}`;
+    this.#demand(isOpen && onOpen !== 'none' ? onOpen : 'ACTIVE', scope, actor, reason);
+  }
+
+  #demand(state: 'ACTIVE' | 'REDUCING' | 'HALTED', scope: string, actor: string, reason: string): void {
+    try {
+      this.#host.gate.demand({
+        ...{ source: `circuit_breaker:${this.name}`, state, scope, actor, reason },
+        reasonCode: `CIRCUIT_BREAKER_${this.#state.status}`,
+        ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId, causeEvent: CHANGE }),
+      });
+    } catch (error) {
+      this.#host.report(error, `circuit breaker ${this.name} gate`);
+    }
+  }
+
+  /** @param cause for events that the state or an earlier event explains */
+  #emit(event: CatalogEvent, cause?: Cause): string | undefined {
+    const explained =
+      cause !== undefined && EXPLAINED.has(event.name)
+        ? { 'risk.cause.record_id': cause.id, 'risk.cause.event': cause.event }
+        : undefined;
+    try {
+      return this.#host.emit(
+        explained === undefined
+          ? event
+          : ({ name: event.name, attributes: { ...event.attributes, ...explained } } as CatalogEvent),
+      );
+    } catch (error) {
+      this.#host.report(error, `circuit breaker ${this.name}`);
+      return undefined;
+    }
+  }
+
+  #resume(from: BreakerSnapshot, now: number): BreakerState {
+    const adapted = adaptState(resumeState(from.state), from.config, this.#config);
+    this.#causeId = from.causeRecordId;
+    // A clock that was set back between the two processes must not lengthen a wait.
+    return now < from.savedAtMs ? shiftState(adapted, now - from.savedAtMs) : adapted;
+  }
+
+  #recordRestored(from: BreakerSnapshot, now: number): void {
+    this.#emit(
+      catalogEvent('risk.circuit_breaker.restored', {
+        'risk.circuit_breaker.name': this.name,
+        'risk.circuit_breaker.state.new': this.#state.status,
+        ...windowAttributes(this.#state, this.#config, now),
+        'risk.restored.age_ms': Math.max(0, now - from.savedAtMs),
+        ...(from.recordId === undefined ? {} : { 'risk.restored.record_id': from.recordId }),
+      }),
+    );
+  }
+
+  #snapshotEvent(): CatalogEvent {
+    const now = this.#clock.last();
+    return catalogEvent('risk.circuit_breaker.snapshot', {
+      'risk.circuit_breaker.name': this.name,
+      ...windowAttributes(this.#state, this.#config, now),
+      'risk.circuit_breaker.state.new': this.#state.status,
+      'risk.circuit_breaker.state.code': breakerStatusCode(this.#state.status),
+      'risk.snapshot': {
+        version: 1,
+        name: this.name,
+        savedAtMs: now,
+        config: this.#config,
+        state: this.#state,
+        ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId }),
+      },
+    });
+  }
+}
+
+const CHANGE = 'risk.circuit_breaker.state_change';
+
+interface Cause {
+  readonly id: string;
+  readonly event: string;
+}
+
+/** Events that name their cause: the input that brought a transition about, or the transition that refused a call. */
+const EXPLAINED: ReadonlySet<string> = new Set([
+  CHANGE,
+  'risk.circuit_breaker.not_permitted',
+  'risk.circuit_breaker.exit_permitted',
+  'risk.circuit_breaker.probe',
+]);

@@ -1,0 +1,31 @@
+/** What is known of a failed call, from whatever its caller has in hand. */
+import type { FailureInfo } from '../risk/circuit-breaker/step.ts';
+
+/** A failure for callers without an Error. */
+export interface FailureReport extends FailureInfo {
+  readonly durationMs?: number | undefined;
+}
+
+/** Reads an Error, a report, or anything that was thrown; hostile getters give nothing. */
+export function failureInfo(error: unknown): FailureReport | undefined {
+  if (error === undefined || error === null) return undefined;
+  if (typeof error !== 'object') return { type: typeof error, message: String(error) };
+  try {
+    const from = error as Record<string, unknown>;
+    const type = text(from.type) ?? text(from.name);
+    const code = text(from.code);
+    const message = text(from.message);
+    const durationMs = typeof from.durationMs === 'number' ? from.durationMs : undefined;
+    return {
+      ...(error instanceof Error ? { type: text(from.name) ?? 'Error' } : type === undefined ? {} : { type }),
+      ...(code === undefined ? {} : { code }),
+      ...(message === undefined ? {} : { message }),
+      ...(durationMs === undefined || error instanceof Error ? {} : { durationMs }),
+    };
+  } catch {
+    return { type: 'object' };
+  }
+}
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;

@@ -1,0 +1,95 @@
+/** The trail's side of {@link LayerHost}: spans and events that never throw into a decision. */
+import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import type { CatalogEvent } from '../catalog/events.ts';
+import { type Clock, toHrTime } from '../core/clock.ts';
+import { createTradingGate } from './trading-gate.ts';
+import type { LayerHost } from './host.ts';
+
+export interface LayerHostOptions {
+  readonly clock: Clock;
+  readonly recordInputs: 'changes' | 'all';
+  readonly tracer: Tracer;
+  /** Records an event; never throws. */
+  emit(event: CatalogEvent): string | undefined;
+  report(error: unknown, where: string): void;
+}
+
+/** A host whose layers are asked for their snapshots by `takeSnapshots`. */
+export interface TrailLayerHost extends LayerHost {
+  takeSnapshots(): void;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
+  const { clock, recordInputs, tracer, emit, report } = options;
+  const takers = new Set<() => readonly CatalogEvent[]>();
+
+  /** Our own spans' calls go through here: a foreign SDK may throw. */
+  function quietly(where: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      report(error, where);
+    }
+  }
+
+  function end(span: Span, failure?: { error: unknown }): void {
+    quietly('span end', () => {
+      if (failure !== undefined) {
+        const { error } = failure;
+        span.recordException(error instanceof Error ? error : String(error));
+        span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      }
+      span.end(toHrTime(clock.now()));
+    });
+  }
+
+  function span<T>(name: string, attributes: Attributes, fn: () => T): T {
+    let started: Span | undefined;
+    quietly('span start', () => {
+      started = tracer.startSpan(name, { attributes, startTime: toHrTime(clock.now()) });
+    });
+    if (started === undefined) return fn();
+    const within = started;
+    let result: T;
+    try {
+      result = context.with(trace.setSpan(context.active(), within), fn);
+    } catch (error) {
+      end(within, { error });
+      throw error;
+    }
+    if (!isThenable(result)) {
+      end(within);
+      return result;
+    }
+    // The caller gets its own promise; ours only watches it.
+    result.then(
+      () => end(within),
+      (error: unknown) => end(within, { error }),
+    );
+    return result;
+  }
+
+  const base = {
+    clock,
+    recordInputs,
+    emit,
+    report,
+    span,
+    onSnapshot(take: () => readonly CatalogEvent[]) {
+      takers.add(take);
+      return { dispose: () => void takers.delete(take) };
+    },
+    takeSnapshots() {
+      for (const take of takers) {
+        quietly('snapshot', () => {
+          for (const event of take()) emit(event);
+        });
+      }
+    },
+  };
+  return { ...base, gate: createTradingGate(base) };
+}

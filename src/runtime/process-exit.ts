@@ -1,0 +1,44 @@
+/**
+ * The process's end, noticed without being taken over: exit code, listeners and signals stay as the program set them.
+ *
+ * - `exit` (normal end, `process.exit`, uncaught exception): the last chance for synchronous work.
+ * - An uncaught exception is told beforehand by `uncaughtExceptionMonitor`, which changes nothing of what follows.
+ * - SIGTERM and SIGINT end a process without `exit`, unless somebody listens. Our listener closes and then, where it is the
+ *   only one, takes itself away and sends the signal again, so that the process ends by the signal as it would have without
+ *   us. Where the program listens too, ending is its business, and `exit` will come.
+ */
+import { isMainThread } from 'node:worker_threads';
+
+export interface ExitHooks {
+  /** Synchronous, must not throw. `reason` is `exit`, `uncaught_exception`, `SIGTERM` or `SIGINT`. */
+  onExit(reason: string): void;
+  onUncaught(error: unknown, origin: string): void;
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** @returns a function that takes every listener away again */
+export function watchProcessExit(hooks: ExitHooks, handleSignals: boolean): () => void {
+  let uncaught = false;
+  const onExit = () => hooks.onExit(uncaught ? 'uncaught_exception' : 'exit');
+  const onUncaught = (error: unknown, origin: string) => {
+    uncaught = true;
+    hooks.onUncaught(error, origin);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (process.listenerCount(signal) > 1) return;
+    hooks.onExit(signal);
+    process.removeListener(signal, onSignal);
+    process.kill(process.pid, signal);
+  };
+  process.on('exit', onExit);
+  process.on('uncaughtExceptionMonitor', onUncaught);
+  // Signals reach the main thread alone.
+  const signals = handleSignals && isMainThread ? SIGNALS : [];
+  for (const signal of signals) process.on(signal, onSignal);
+  return () => {
+    process.removeListener('exit', onExit);
+    process.removeListener('uncaughtExceptionMonitor', onUncaught);
+    for (const signal of signals) process.removeListener(signal, onSignal);
+  };
+}

@@ -1,0 +1,273 @@
+/** A running trail: its layers, its clockwork and its end. Made by `startRiskTrail`. */
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
+import type { Journal } from '../audit/journal.ts';
+import type { CatalogEvent } from '../catalog/events.ts';
+import { runWithContext, type TrailContext } from '../telemetry/context.ts';
+import type { Emitter, EmitOptions } from '../telemetry/emitter.ts';
+import { createLogger, type TrailLogger } from '../telemetry/logger.ts';
+import type { Telemetry } from '../telemetry/providers.ts';
+import type { Redactor } from '../telemetry/redaction.ts';
+import { createTiming, type RunningTimer, type TimedOptions, type Timing } from '../telemetry/timing.ts';
+import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from './circuit-breaker.ts';
+import { currentTrail, setCurrentTrail } from './current.ts';
+import type { Failures } from './failures.ts';
+import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
+import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
+import { createPositionSizing, type PositionSizing } from './position-size.ts';
+import { watchProcessExit } from './process-exit.ts';
+import type { RiskTrail, TrailHealth } from './risk-trail.ts';
+import type { Settings } from './settings.ts';
+import { createSignalValidation, type SignalValidation } from './signal-validation.ts';
+import type { TradingGate } from './trading-gate.ts';
+import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
+
+/** Telemetry may take this long to be handed over at the end; the journal has no such limit, it is on this machine. */
+const TELEMETRY_MS = 500;
+
+/** What a trail is made of. */
+export interface TrailParts {
+  readonly settings: Settings;
+  readonly failures: Failures;
+  /** Absent when disabled. */
+  readonly journal: Journal | undefined;
+  readonly emitter: Emitter;
+  readonly telemetry: Telemetry;
+  readonly redactor: Redactor;
+  /** The settings as `system.start` tells them, masked. */
+  readonly configuration: Readonly<Record<string, unknown>>;
+}
+
+export class RunningTrail implements RiskTrail {
+  readonly settings: Settings;
+  readonly #parts: TrailParts;
+  readonly #host: TrailLayerHost;
+  readonly #timing: Timing;
+  readonly #sizing: PositionSizing;
+  readonly #validation: SignalValidation;
+  readonly #startedMs: number;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #unwatch: () => void;
+  #closing: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(parts: TrailParts) {
+    const { settings, failures, emitter, telemetry } = parts;
+    this.settings = settings;
+    this.#parts = parts;
+    this.#startedMs = settings.clock.monotonic();
+    this.#host = createLayerHost({
+      clock: settings.clock,
+      recordInputs: settings.recordInputs,
+      tracer: telemetry.tracer,
+      emit: (event) => this.#emit(event),
+      report: failures.report,
+    });
+    this.#timing = createTiming({
+      tracer: telemetry.tracer,
+      clock: settings.clock,
+      emit: (name, attributes) => emitter.emit(name, attributes),
+      defaultThresholdMs: settings.slowThresholdMs,
+      report: failures.report,
+    });
+    this.#sizing = createPositionSizing(this.#host);
+    this.#validation = createSignalValidation(this.#host);
+    this.#emit({
+      name: 'system.start',
+      attributes: {
+        ...(settings.serviceVersion === undefined ? {} : { 'service.version': settings.serviceVersion }),
+        'system.config': parts.configuration,
+      },
+    });
+    this.#every(settings.snapshotIntervalMs, () => this.snapshot());
+    this.#every(settings.healthCheckIntervalMs, () => this.#healthCheck());
+    this.#unwatch = watchProcessExit(
+      {
+        onExit: (reason) => this.#endNow(reason),
+        onUncaught: (error, origin) => this.#uncaught(error, origin),
+      },
+      settings.handleSignals,
+    );
+  }
+
+  get stream(): string {
+    return this.#parts.journal?.stream ?? '';
+  }
+
+  get dataDir(): string {
+    return this.settings.dataDir;
+  }
+
+  get verifierKey(): string {
+    return this.#parts.journal?.vkey ?? '';
+  }
+
+  get gate(): TradingGate {
+    return this.#host.gate;
+  }
+
+  emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
+    const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, options);
+    if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
+    return recordId;
+  }
+
+  #emit(event: CatalogEvent): string | undefined {
+    return this.emit(event.name, event.attributes);
+  }
+
+  withContext<T>(trailContext: TrailContext, fn: () => T): T {
+    return runWithContext(this.#parts.telemetry.tracer, trailContext, fn);
+  }
+
+  timed<T>(operation: string, fn: () => T, options?: TimedOptions): T {
+    return this.#timing.timed(operation, fn, options);
+  }
+
+  startTimer(operation: string, options?: TimedOptions): RunningTimer {
+    return this.#timing.startTimer(operation, options);
+  }
+
+  logger(category: string): TrailLogger {
+    const { settings, telemetry, redactor } = this.#parts;
+    return createLogger({
+      category,
+      otelLogger: telemetry.otelLogger,
+      clock: settings.clock,
+      redactor,
+      consoleLevel: settings.logLevel,
+      otlpLevel: settings.otlpLogLevel,
+    });
+  }
+
+  circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker {
+    return createCircuitBreaker(this.#host, name, options);
+  }
+
+  trailingStops(options?: TrailingStopsOptions): TrailingStops {
+    return createTrailingStops(this.#host, options);
+  }
+
+  portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits {
+    return createPortfolioLimits(this.#host, options);
+  }
+
+  readonly sizePosition: PositionSizing['sizePosition'] = (input) => this.#sizing.sizePosition(input);
+
+  readonly validateSignal: SignalValidation['validateSignal'] = (signal, against) =>
+    this.#validation.validateSignal(signal, against);
+
+  snapshot(): void {
+    this.#host.takeSnapshots();
+  }
+
+  #healthCheck(): void {
+    const { status, uptimeMs, tradingState } = this.health();
+    this.#emit({
+      name: 'system.health_check',
+      attributes: { 'system.status': status, 'system.uptime_ms': uptimeMs, 'risk.trading_state.new': tradingState },
+    });
+  }
+
+  health(): TrailHealth {
+    const { settings, journal, emitter, telemetry, failures } = this.#parts;
+    const stats = journal?.stats();
+    const failed = failures.read();
+    const troubled = failed.count > 0 || (stats !== undefined && (stats.degraded || stats.lostRecords > 0));
+    const status = settings.disabled ? 'disabled' : this.#ended ? 'closed' : troubled ? 'degraded' : 'healthy';
+    return {
+      status,
+      uptimeMs: settings.clock.monotonic() - this.#startedMs,
+      tradingState: this.gate.state(),
+      ...(stats === undefined ? {} : { journal: stats }),
+      emitted: emitter.counts(),
+      dropped: telemetry.dropped(),
+      failures: failed,
+    };
+  }
+
+  async flush(): Promise<void> {
+    const { journal, telemetry, failures } = this.#parts;
+    try {
+      await Promise.all([journal?.checkpoint(), telemetry.forceFlush(TELEMETRY_MS)]);
+    } catch (error) {
+      failures.report(error, 'flush');
+    }
+  }
+
+  close(reason = 'close'): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close('dispose');
+  }
+
+  async #close(reason: string): Promise<void> {
+    if (this.#ended) return;
+    const { journal, telemetry, failures } = this.#parts;
+    this.#recordEnd(reason);
+    try {
+      await journal?.close(reason);
+      await telemetry.shutdown(TELEMETRY_MS);
+    } catch (error) {
+      failures.report(error, 'close');
+    }
+    this.#forget();
+  }
+
+  /** The process ends: only what is synchronous is left. */
+  #endNow(reason: string): void {
+    if (!this.#ended) this.#recordEnd(reason);
+    // Where an orderly close was under way it is cut short here: the stream is closed once, by whoever comes last.
+    this.#parts.journal?.closeSync(reason);
+    this.#forget();
+  }
+
+  #recordEnd(reason: string): void {
+    this.snapshot();
+    this.#emit({
+      name: 'system.stop',
+      attributes: {
+        'system.stop.reason': reason,
+        'system.uptime_ms': this.settings.clock.monotonic() - this.#startedMs,
+      },
+    });
+    this.#ended = true;
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  #forget(): void {
+    this.#unwatch();
+    if (currentTrail() === (this as RiskTrail)) setCurrentTrail(undefined);
+  }
+
+  #uncaught(error: unknown, origin: string): void {
+    const known = error instanceof Error;
+    this.#emit({
+      name: 'system.error',
+      attributes: {
+        operation: origin,
+        'exception.type': known ? error.name : typeof error,
+        'exception.message': known ? error.message : String(error),
+        ...(known && error.stack !== undefined ? { 'exception.stacktrace': error.stack } : {}),
+      },
+    });
+  }
+
+  #every(intervalMs: number, act: () => void): void {
+    if (intervalMs === 0 || this.settings.disabled) return;
+    // Outside of any request's context, which the timer would otherwise keep and put on its events.
+    context.with(ROOT_CONTEXT, () => {
+      const timer = setInterval(() => {
+        try {
+          act();
+        } catch (error) {
+          this.#parts.failures.report(error, 'timer');
+        }
+      }, intervalMs);
+      timer.unref();
+      this.#timers.push(timer);
+    });
+  }
+}

@@ -1,0 +1,255 @@
+/** The trading gate: the one place that says whether an order may add risk. The risk layers and people drive it. */
+import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
+import { describeValue } from '../core/errors.ts';
+import { Listeners, type Subscription } from '../core/listeners.ts';
+import {
+  answerGate,
+  effectiveState,
+  type GateAnswer,
+  type GateDemand,
+  type GateQuestion,
+  GLOBAL_SCOPE,
+  INITIAL_TRADING_STATE,
+  isTradingState,
+  stepTradingState,
+  type TradingState,
+  type TradingStateChange,
+  type TradingStateInput,
+  type TradingStateState,
+  tradingStateCode,
+  withDemandRecord,
+} from '../risk/trading-state.ts';
+import type { LayerHost } from './host.ts';
+import { type KillSwitchOptions, type OrderOutcome, runKillSwitch } from './kill-switch.ts';
+
+export type { GateAnswer, GateDemand, GateQuestion, TradingState } from '../risk/trading-state.ts';
+export type { KillSwitchOptions, OrderOutcome } from './kill-switch.ts';
+
+/** A person's act on the gate. */
+export interface GateAct {
+  readonly actor: string;
+  readonly reason: string;
+  /** `global` (default) or kind:id. */
+  readonly scope?: string | undefined;
+}
+
+export interface TimedGateAct extends GateAct {
+  /** Epoch milliseconds at which it ends by itself. */
+  readonly untilMs?: number | undefined;
+}
+
+/** A change as listeners see it. */
+export interface GateChange extends TradingStateChange {
+  /** Record id of its `risk.trading_state_change` event. */
+  readonly recordId?: string | undefined;
+}
+
+export interface GateSnapshot extends TradingStateState {
+  /** Effective state of each scope that is not ACTIVE. */
+  readonly scopes: Readonly<Record<string, TradingState>>;
+}
+
+export interface TradingGate {
+  /** Sets what a source demands of a scope; ACTIVE withdraws. The strictest of a scope's sources holds. */
+  demand(demand: GateDemand): void;
+  /** Effective state of a scope (default `global`), wider scopes not counted. */
+  state(scope?: string): TradingState;
+  /** The strictest of `global` and every scope of the question; what reduces risk always passes. */
+  check(question: GateQuestion): GateAnswer;
+  /** Halts by hand (source `manual`). Never refused: a missing actor or reason is recorded, and it halts. */
+  halt(act: TimedGateAct): void;
+  /** Lets only reducing orders through, by hand. It replaces an earlier manual halt of the same scope. */
+  reduce(act: TimedGateAct): void;
+  /** Withdraws what was demanded by hand; other sources' demands stand. Refused and recorded without actor or reason. */
+  resume(act: GateAct): void;
+  /** Halts, then cancels the orders given, all at once; each order's outcome is an event and in the result. Never rejects. */
+  killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]>;
+  /** Ends the demands whose time is over. */
+  tick(): void;
+  snapshot(): GateSnapshot;
+  onChange(listener: (change: GateChange) => void): Subscription;
+  /** Calls `tick` before each answer, so that a layer whose time has come withdraws its demand first. Must be cheap. */
+  beforeAnswer(tick: () => void): Subscription;
+}
+
+/** What the gate needs of its trail. */
+export type GateHost = Pick<LayerHost, 'clock' | 'emit' | 'report' | 'onSnapshot'>;
+
+/** @param state demands to go on from after a restart; those whose time is over end at once */
+export function createTradingGate(host: GateHost, state: TradingStateState = INITIAL_TRADING_STATE): TradingGate {
+  return new InstrumentedGate(host, state);
+}
+
+const MANUAL = 'manual';
+const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
+
+class InstrumentedGate implements TradingGate {
+  readonly #host: GateHost;
+  readonly #listeners: Listeners<GateChange>;
+  readonly #ticks = new Set<{ readonly tick: () => void }>();
+  #state: TradingStateState;
+  #timed: boolean;
+  #ticking = false;
+
+  constructor(host: GateHost, state: TradingStateState) {
+    this.#host = host;
+    this.#state = state;
+    this.#timed = state.demands.some((one) => one.untilMs !== undefined);
+    this.#listeners = new Listeners((error) => host.report(error, 'trading gate listener'));
+    host.onSnapshot(() => [this.#snapshotEvent()]);
+  }
+
+  demand(demand: GateDemand): void {
+    const bad = this.#badField(demand);
+    if (bad !== undefined) this.#invalid(bad, demand?.scope);
+    else this.#apply({ type: 'demand', demand });
+  }
+
+  state(scope: string = GLOBAL_SCOPE): TradingState {
+    this.#endTimed();
+    return effectiveState(this.#state, scope);
+  }
+
+  check(question: GateQuestion): GateAnswer {
+    this.#endTimed();
+    // Without a question every scope but the global one is unknown, and nothing is known to reduce risk.
+    return answerGate(this.#state, question ?? { reduces: false });
+  }
+
+  halt(act: TimedGateAct): void {
+    this.#manual('HALTED', act, undefined);
+  }
+
+  reduce(act: TimedGateAct): void {
+    this.#manual('REDUCING', act, undefined);
+  }
+
+  resume(act: GateAct): void {
+    const named = isText(act?.actor) && isText(act.reason);
+    if (!named || (act.scope !== undefined && !isText(act.scope))) {
+      this.#invalid(named ? 'scope' : 'actor or reason', act?.scope);
+      return;
+    }
+    const { actor, reason, scope } = act;
+    this.#apply({ type: 'demand', demand: { source: MANUAL, state: 'ACTIVE', actor, reason, scope } });
+  }
+
+  killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]> {
+    const emit = (event: CatalogEvent) => this.#emit(event);
+    return runKillSwitch(options, emit, (act, causeRecordId) => this.#manual('HALTED', act, causeRecordId));
+  }
+
+  tick(): void {
+    this.#endTimed();
+  }
+
+  snapshot(): GateSnapshot {
+    this.#endTimed();
+    const scopes: Record<string, TradingState> = {};
+    for (const { scope } of this.#state.demands) {
+      scopes[scope] = effectiveState(this.#state, scope);
+    }
+    return { demands: this.#state.demands, scopes };
+  }
+
+  onChange(listener: (change: GateChange) => void): Subscription {
+    return this.#listeners.add(listener);
+  }
+
+  beforeAnswer(tick: () => void): Subscription {
+    const entry = { tick };
+    this.#ticks.add(entry);
+    return { dispose: () => void this.#ticks.delete(entry) };
+  }
+
+  /** A person's halt must work at once: what is missing from it is recorded, and the strictest reading taken. */
+  #manual(state: TradingState, act: TimedGateAct, causeRecordId: string | undefined): void {
+    const { actor, reason, scope, untilMs } = (act ?? {}) as Partial<TimedGateAct>;
+    const timeIsGood = untilMs === undefined || isTime(untilMs);
+    const scopeIsGood = scope === undefined || isText(scope);
+    if (!isText(actor) || !isText(reason)) this.#invalid('actor or reason', scope);
+    if (!scopeIsGood) this.#invalid('scope', scope);
+    if (!timeIsGood) this.#invalid('untilMs', scope);
+    this.#apply({
+      type: 'demand',
+      demand: {
+        source: MANUAL,
+        state,
+        actor: isText(actor) ? actor : 'unnamed',
+        reason: isText(reason) ? reason : 'none given',
+        ...(scopeIsGood ? { scope } : {}),
+        ...(timeIsGood && untilMs !== undefined ? { untilMs } : {}),
+        ...(causeRecordId === undefined ? {} : { causeRecordId, causeEvent: 'risk.kill_switch' }),
+      },
+    });
+  }
+
+  #badField(demand: GateDemand): string | undefined {
+    if (typeof demand !== 'object' || demand === null) return 'demand';
+    if (!isText(demand.source)) return 'source';
+    if (!isTradingState(demand.state)) return 'state';
+    if (demand.scope !== undefined && !isText(demand.scope)) return 'scope';
+    if (!isText(demand.actor) || !isText(demand.reason)) return 'actor or reason';
+    return demand.untilMs !== undefined && !isTime(demand.untilMs) ? 'untilMs' : undefined;
+  }
+
+  #invalid(field: string, scope: unknown): void {
+    this.#emit(
+      catalogEvent('risk.trading_state_invalid_input', {
+        'risk.reason.code': 'TRADING_STATE_INPUT_INVALID',
+        'risk.reason': `${field} is missing or unusable`,
+        ...(scope === undefined ? {} : { 'risk.scope': typeof scope === 'string' ? scope : describeValue(scope) }),
+      }),
+    );
+  }
+
+  #endTimed(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    for (const { tick } of this.#ticks) {
+      try {
+        tick();
+      } catch (error) {
+        this.#host.report(error, 'trading gate');
+      }
+    }
+    if (this.#timed) this.#apply({ type: 'tick' });
+    this.#ticking = false;
+  }
+
+  #apply(input: TradingStateInput): void {
+    const now = this.#host.clock.now();
+    const step = stepTradingState(this.#state, input, now);
+    this.#state = step.state;
+    this.#timed = step.state.demands.some((one) => one.untilMs !== undefined);
+    const changes: GateChange[] = [];
+    for (const { event, source, scope, change } of step.effects) {
+      const recordId = this.#emit(event);
+      if (recordId !== undefined) this.#state = withDemandRecord(this.#state, source, scope, recordId);
+      if (change !== undefined) changes.push(recordId === undefined ? change : { ...change, recordId });
+    }
+    for (const change of changes) this.#listeners.emit(change);
+  }
+
+  #emit(event: CatalogEvent): string | undefined {
+    try {
+      return this.#host.emit(event);
+    } catch (error) {
+      this.#host.report(error, 'trading gate');
+      return undefined;
+    }
+  }
+
+  #snapshotEvent(): CatalogEvent {
+    const { demands, scopes } = this.snapshot();
+    const global = scopes[GLOBAL_SCOPE] ?? 'ACTIVE';
+    return catalogEvent('risk.trading_state_snapshot', {
+      'risk.trading_state.new': global,
+      'risk.trading_state.code': tradingStateCode(global),
+      'risk.snapshot': { demands, scopes },
+    });
+  }
+}
+
+/** Epoch milliseconds that a Date can hold. */
+const isTime = (value: unknown): value is number => typeof value === 'number' && Math.abs(value) <= 8.64e15;

@@ -1,0 +1,65 @@
+/**
+ * Correlation ids as trace ids, so that one id finds the same work in Tempo, in Loki and in the trail.
+ *
+ * A UUID is the trace id without its dashes, in lower case. Any other string gives the first 16 bytes of its SHA-256 (over
+ * UTF-8), in hex: anybody can compute it (`printf %s "$ID" | sha256sum | cut -c1-32`). The trace id of nothing but zeros is
+ * invalid in W3C Trace Context, so the nil UUID is hashed like any other string.
+ */
+import { hash, randomFillSync, randomUUID } from 'node:crypto';
+import { type Context, context, createContextKey } from '@opentelemetry/api';
+import type { IdGenerator } from '@opentelemetry/sdk-trace';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const ZERO = '00000000000000000000000000000000';
+
+/** The trace id of a correlation id: 32 lower-case hex digits, never all zero. */
+export function traceIdOf(correlationId: string): string {
+  if (UUID.test(correlationId)) {
+    const traceId = correlationId.replaceAll('-', '').toLowerCase();
+    if (traceId !== ZERO) return traceId;
+  }
+  const digest = hash('sha256', correlationId).slice(0, 32);
+  // One in 2^128; the specification forbids it all the same.
+  return digest === ZERO ? `${ZERO.slice(1)}1` : digest;
+}
+
+/** A correlation id where none was given. */
+export const newCorrelationId = (): string => randomUUID();
+
+const TRACE_ID = createContextKey('risktrail wanted trace id');
+
+/** A context in which the next root span of our own provider gets this trace id. */
+export function withWantedTraceId(parent: Context, traceId: string): Context {
+  return parent.setValue(TRACE_ID, traceId);
+}
+
+const POOL_BYTES = 4096;
+const pool = Buffer.allocUnsafe(POOL_BYTES);
+let used = POOL_BYTES;
+
+function randomHex(bytes: 8 | 16): string {
+  for (;;) {
+    if (used + bytes > POOL_BYTES) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const id = pool.toString('hex', used, used + bytes);
+    used += bytes;
+    if (!/^0+$/.test(id)) return id;
+  }
+}
+
+/** A random span id: 16 hex digits, never all zero. */
+export const newSpanId = (): string => randomHex(8);
+
+/**
+ * Ids for our own tracer provider: the trace id that the active context wants, else a random one. The SDK asks for a trace
+ * id only where a span has no parent; a generator gets no context, so the wanted id is read from the active one, which is
+ * why root spans are started inside of it.
+ */
+export function createIdGenerator(): IdGenerator {
+  return {
+    generateSpanId: newSpanId,
+    generateTraceId: () => (context.active().getValue(TRACE_ID) as string | undefined) ?? randomHex(16),
+  };
+}

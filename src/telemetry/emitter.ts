@@ -1,0 +1,343 @@
+/**
+ * One emission: checked against the catalogue, given its context, masked, made an OpenTelemetry log record, and handed to
+ * the audit trail. This is the hot path of everything that risktrail records.
+ *
+ * The way of an event: `emit` prepares the attributes once → `Logger.emit` → our processor (the first in the provider)
+ * takes the very attributes that were prepared and gives them to the sink, together with the trace that the SDK tied to the
+ * record. A record that somebody else emits through the same provider is prepared there instead.
+ */
+import { type AnyValue, type Context, context, type Logger, type LogRecord } from '@opentelemetry/api';
+import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
+import { coerceAttributes } from '../audit/coerce.ts';
+import type { AuditInput } from '../audit/encode.ts';
+import { SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
+import { acceptsValue, type Catalog, type PreparedEvent, prepareUnknownEvent } from '../catalog/prepare.ts';
+import { type Clock, type HrTime, hrTimeToNanos, toHrTime } from '../core/clock.ts';
+import { createUuidV7 } from '../core/uuid.ts';
+import type { Redactor } from './redaction.ts';
+
+/** Where audit events go. Must not throw. */
+export interface AuditSink {
+  append(input: AuditInput): void;
+}
+
+/** What a caller may say about one emission besides its attributes. */
+export interface EmitOptions {
+  /** In place of the catalogue's. */
+  readonly severity?: Severity;
+  /** A sentence in place of the catalogue's message; masked like free text. */
+  readonly body?: string;
+  /** When it happened, epoch milliseconds, where that is not now. */
+  readonly timeMs?: number;
+  /** The OpenTelemetry context that it belongs to, in place of the active one. */
+  readonly context?: Context;
+}
+
+/** Counts since the start. */
+export interface EmitterCounts {
+  readonly audit: number;
+  readonly telemetry: number;
+  /** Events of which something was listed in `audit.coerced`, `audit.invalid` or `audit.missing`. */
+  readonly coerced: number;
+  readonly invalid: number;
+  readonly missing: number;
+  /** Emissions in which our own code or a processor threw. The event was recorded all the same where it could be. */
+  readonly failed: number;
+}
+
+export interface EmitterOptions {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly redactor: Redactor;
+  readonly sink: AuditSink;
+  /** Attributes of the active context, ready to be copied. */
+  contextAttributes(active: Context): Readonly<Record<string, unknown>> | undefined;
+  /** Told of the span that an audit event is in; says whether that span is kept. */
+  markAudit(active: Context): boolean;
+  report(error: unknown, where: string): void;
+}
+
+export interface Emitter {
+  /** Records an event. Never throws. @returns the record id of an audit event, nothing for telemetry */
+  emit(name: string, attributes: Readonly<Record<string, unknown>>, options?: EmitOptions): string | undefined;
+  /** To be put first into the logger provider that {@link Emitter.bind} gets its logger from. */
+  readonly processor: LogRecordProcessor;
+  bind(logger: Logger): void;
+  counts(): EmitterCounts;
+}
+
+interface Prepared {
+  readonly event: PreparedEvent;
+  readonly attributes: Record<string, unknown>;
+  readonly severityNumber: number;
+  readonly severityText: string;
+  readonly body: string;
+  readonly time: HrTime;
+  taken: boolean;
+}
+
+/** What the trail itself says of a record. */
+const RESERVED = new Set([
+  'audit.stream',
+  'audit.sequence.number',
+  'audit.integrity.value',
+  'audit.record.id',
+  'audit.invalid',
+  'audit.missing',
+]);
+
+/** Whether a value goes into a record as it stands. */
+function isPlain(value: unknown, depth = 0): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value);
+    case 'object': {
+      if (value === null || depth > 8) return false;
+      if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+      const prototype = Object.getPrototypeOf(value);
+      if (prototype !== Object.prototype && prototype !== null) return false;
+      for (const key in value) if (!isPlain((value as Record<string, unknown>)[key], depth + 1)) return false;
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+export function createEmitter(options: EmitterOptions): Emitter {
+  const { catalog, clock, redactor, sink, report } = options;
+  const newRecordId = createUuidV7();
+  const counts = { audit: 0, telemetry: 0, coerced: 0, invalid: 0, missing: 0, failed: 0 };
+  let logger: Logger | undefined;
+  let pending: Prepared | undefined;
+
+  function fail(error: unknown, where: string): void {
+    counts.failed++;
+    report(error, where);
+  }
+
+  /**
+   * The caller's attributes, masked; the names of those that are unknown or wrong go to `invalid`.
+   * @returns nothing where a value isn't plain
+   */
+  function checkAttributes(
+    event: PreparedEvent,
+    given: Readonly<Record<string, unknown>>,
+    invalid: string[],
+  ): Record<string, unknown> | undefined {
+    const attributes: Record<string, unknown> = {};
+    const known = event.attributes;
+    for (const key of Object.keys(given)) {
+      const value = given[key];
+      if (value === undefined || RESERVED.has(key)) continue;
+      if (key === '__proto__' || !isPlain(value)) return undefined;
+      const definition = known[key];
+      if (definition === undefined || !acceptsValue(definition, value)) invalid.push(key);
+      attributes[key] =
+        typeof value === 'number' || typeof value === 'boolean' ? value : redactor.attribute(key, value, definition);
+    }
+    return attributes;
+  }
+
+  /** The same for values of any kind: first made to fit, then masked. Values that were changed are no longer called wrong. */
+  function coerceAndCheck(
+    event: PreparedEvent,
+    given: Readonly<Record<string, unknown>>,
+    invalid: string[],
+  ): Record<string, unknown> {
+    const plain = coerceAttributes(given);
+    const coerced = plain['audit.coerced'] as string[] | undefined;
+    const wrong: string[] = [];
+    const attributes = checkAttributes(event, plain, wrong) ?? plain;
+    for (const key of wrong) {
+      if (key !== 'audit.coerced' && (event.attributes[key] === undefined || !coerced?.includes(key)))
+        invalid.push(key);
+    }
+    return attributes;
+  }
+
+  /** The attributes as they will be recorded: the event's own checked and masked, then the context's. */
+  function prepareAttributes(
+    event: PreparedEvent,
+    given: Readonly<Record<string, unknown>>,
+    active: Context,
+    timeMs: number,
+  ): Record<string, unknown> {
+    const invalid: string[] = [];
+    let attributes: Record<string, unknown> | undefined;
+    try {
+      attributes = checkAttributes(event, given, invalid);
+    } catch {
+      // A getter or a proxy threw: what can be read is kept, what can't is named.
+    }
+    if (attributes === undefined) {
+      invalid.length = 0;
+      attributes = coerceAndCheck(event, given, invalid);
+    }
+    const contextual = options.contextAttributes(active);
+    if (contextual !== undefined) {
+      for (const key in contextual) {
+        if (attributes[key] === undefined) attributes[key] = contextual[key];
+        else if (key === 'metadata')
+          attributes[key] = { ...(contextual[key] as object), ...(attributes[key] as object) };
+      }
+    }
+    if (attributes['audit.coerced'] !== undefined) counts.coerced++;
+    if (invalid.length > 0) {
+      counts.invalid++;
+      attributes['audit.invalid'] = invalid;
+    }
+    for (const key of event.required) {
+      if (attributes[key] !== undefined) continue;
+      const missing = attributes['audit.missing'] as string[] | undefined;
+      if (missing === undefined) {
+        counts.missing++;
+        attributes['audit.missing'] = [key];
+      } else missing.push(key);
+    }
+    if (event.class === 'audit') {
+      attributes['audit.record.id'] = newRecordId(timeMs);
+      if (!options.markAudit(active)) attributes['sampled'] = false;
+    }
+    return attributes;
+  }
+
+  function prepare(
+    name: string,
+    given: Readonly<Record<string, unknown>>,
+    active: Context,
+    emission: EmitOptions | undefined,
+  ): Prepared {
+    const event = catalog.get(name) ?? prepareUnknownEvent(String(name));
+    const timeMs = emission?.timeMs ?? clock.now();
+    const attributes = prepareAttributes(event, given, active, timeMs);
+    if (event.component === 'unknown') {
+      counts.invalid++;
+      attributes['audit.invalid'] = ['event.name', ...((attributes['audit.invalid'] as string[] | undefined) ?? [])];
+    }
+    const severityText = emission?.severity ?? event.severityText;
+    return {
+      event,
+      attributes,
+      severityNumber: SEVERITY_NUMBERS[severityText] ?? event.severityNumber,
+      severityText,
+      body: emission?.body === undefined ? event.body(attributes) : redactor.text(String(emission.body)),
+      time: toHrTime(timeMs),
+      taken: false,
+    };
+  }
+
+  function append(
+    prepared: Prepared,
+    trace: { traceId: string; spanId: string; traceFlags: number } | undefined,
+  ): void {
+    counts.audit++;
+    prepared.taken = true;
+    const input = {
+      eventName: prepared.event.name,
+      severityNumber: prepared.severityNumber,
+      severityText: prepared.severityText,
+      body: prepared.body,
+      timeUnixNano: hrTimeToNanos(prepared.time),
+      attributes: prepared.attributes,
+    };
+    sink.append(
+      trace === undefined ? input : { ...input, traceId: trace.traceId, spanId: trace.spanId, flags: trace.traceFlags },
+    );
+  }
+
+  /** A record that somebody else emitted: an event of ours by its name, or a plain line. */
+  function adopt(record: ReadWriteLogRecord, active: Context): void {
+    const name = record.eventName;
+    const event = name === undefined ? undefined : catalog.get(name);
+    if (event === undefined || event.class !== 'audit') {
+      counts.telemetry++;
+      return;
+    }
+    const time = record.hrTime as HrTime;
+    const attributes = prepareAttributes(event, record.attributes as Record<string, unknown>, active, time[0] * 1000);
+    // So that later processors can tell it from telemetry.
+    record.setAttribute('audit.record.id', attributes['audit.record.id'] as string);
+    append(
+      {
+        event,
+        attributes,
+        severityNumber: record.severityNumber ?? event.severityNumber,
+        severityText: record.severityText ?? event.severityText,
+        body:
+          typeof record.body === 'string' && record.body !== '' ? redactor.text(record.body) : event.body(attributes),
+        time,
+        taken: false,
+      },
+      record.spanContext,
+    );
+  }
+
+  const processor: LogRecordProcessor = {
+    onEmit(record, active) {
+      try {
+        if (pending === undefined) adopt(record, active ?? context.active());
+        else {
+          const own = pending;
+          // Later processors may emit on their own: those records are not this one.
+          pending = undefined;
+          if (own.event.class === 'audit') append(own, record.spanContext);
+          else {
+            own.taken = true;
+            counts.telemetry++;
+          }
+        }
+      } catch (error) {
+        fail(error, 'audit processor');
+      }
+    },
+    forceFlush: async () => {},
+    shutdown: async () => {},
+  };
+
+  return {
+    processor,
+    bind(bound) {
+      logger = bound;
+    },
+    emit(name, attributes, emission) {
+      let prepared: Prepared | undefined;
+      try {
+        const active = emission?.context ?? context.active();
+        prepared = prepare(name, attributes ?? {}, active, emission);
+        const record: LogRecord = {
+          eventName: name,
+          severityNumber: prepared.severityNumber,
+          severityText: prepared.severityText,
+          body: prepared.body,
+          timestamp: prepared.time,
+          observedTimestamp: prepared.time,
+          // The SDK's type knows no maps; the SDK itself takes them.
+          attributes: prepared.attributes as NonNullable<LogRecord['attributes']>,
+          context: active,
+        };
+        pending = prepared;
+        logger?.emit(record);
+      } catch (error) {
+        fail(error, `emit ${String(name)}`);
+      } finally {
+        pending = undefined;
+      }
+      if (prepared === undefined || prepared.event.class !== 'audit') return undefined;
+      // The provider was shut down, or switched off by its configuration: the trail records all the same.
+      if (!prepared.taken) {
+        try {
+          append(prepared, undefined);
+        } catch (error) {
+          fail(error, 'audit sink');
+          return undefined;
+        }
+      }
+      return prepared.attributes['audit.record.id'] as string;
+    },
+    counts: () => ({ ...counts }),
+  };
+}

@@ -1,0 +1,331 @@
+/**
+ * Masking of secrets, before anything is hashed, written or exported: by the name of what holds them, and by their form in
+ * free text. What the catalogue declares an id, an enumeration or a number is never masked by its form: one in ten random
+ * 16-digit order ids passes the check digit of a card.
+ */
+import type { AttributeDefinition } from '../catalog/define.ts';
+import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { boolean, func, list, object, readOptions, string } from '../core/options.ts';
+import { createNameRules, isIdName, type NameRules, wordsOf } from './redaction-names.ts';
+import { MASK, maskText } from './redaction-text.ts';
+
+export { MASK } from './redaction-text.ts';
+
+/** Options of masking. */
+export interface RedactionOptions {
+  /** `false`: nothing is masked. */
+  readonly enabled?: boolean;
+  /** Names besides the built-in ones whose values are secret: `['internal_ref']`, in any spelling. */
+  readonly keys?: readonly string[];
+  /** Names that are no secrets though the built-in rules say so: `['token']` where that is a coin. */
+  readonly except?: readonly string[];
+  /** Further forms in free text: regular expressions, or their sources. No `g` needed; none may match the empty text. */
+  readonly patterns?: readonly (RegExp | string)[];
+  /** Told of failures inside, which never reach the caller: the value is masked whole then. */
+  readonly report?: (error: unknown, where: string) => void;
+}
+
+/** Masks secrets. No method throws: what can't be masked is masked whole, and reported. */
+export interface Redactor {
+  /** `false`: every method gives back what it was given. */
+  readonly enabled: boolean;
+  /**
+   * An attribute's value, masked by its name; by its form too where `definition` says free text, or where there is none.
+   * Values are never changed in place; one without secrets is given back as it is.
+   */
+  attribute(name: string, value: unknown, definition?: AttributeDefinition): unknown;
+  /** Free text. */
+  text(text: string): string;
+  /** A map, list or value under free keys, such as `metadata`. `path` is the name it stands under. */
+  deep(value: unknown, path: string): unknown;
+  /** A URL, the path and query of one, or a query alone. Digits in the path are ids and stay. */
+  url(url: string): string;
+}
+
+/** Values nested deeper than this are masked whole. The audit format turns what is deeper than 16 into text anyway. */
+const MAX_DEPTH = 32;
+
+/** Attributes of OpenTelemetry's conventions, old and new, that hold a URL or a part of one. */
+const URL_NAMES = new Set([
+  'url.full',
+  'url.query',
+  'url.path',
+  'http.url',
+  'http.target',
+  'api.endpoint',
+  'http.route',
+]);
+const URL_WORDS = new Set(['url', 'uri', 'href', 'endpoint']);
+
+/** Names in a query string that are secrets there and nowhere else. */
+const QUERY_SECRETS = new Set(['sign', 'sig', 'hmac', 'key', 'code']);
+
+const CHECKS = {
+  enabled: boolean(),
+  keys: list(string()),
+  except: list(string()),
+  patterns: list(object<RegExp>('a regular expression or its source')),
+  report: func<NonNullable<RedactionOptions['report']>>(),
+};
+
+function invalidOption(field: string, expected: string, received: unknown, cause?: unknown): RiskTrailError {
+  return new RiskTrailError('OPTION_INVALID', { field, expected, received: describeValue(received) }, cause);
+}
+
+/**
+ * Whether a quantifier stands behind a group that itself ends in or holds one, as in `(a+)+`: such a pattern can take
+ * exponential time on a hostile text.
+ */
+function hasNestedQuantifier(source: string): boolean {
+  const open: boolean[] = [];
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i]!;
+    if (char === '\\') i++;
+    else if (char === '[') {
+      while (++i < source.length && source[i] !== ']') if (source[i] === '\\') i++;
+    } else if (char === '(') open.push(false);
+    else if (char === ')') {
+      const inner = open.pop() ?? false;
+      const repeated = /^(?:[*+]|\{\d+,)/.test(source.slice(i + 1, i + 8));
+      if (inner && repeated) return true;
+      if (open.length > 0 && (inner || repeated)) open[open.length - 1] = true;
+    } else if (open.length > 0 && (char === '*' || char === '+' || /^\{\d+,/.test(source.slice(i, i + 7)))) {
+      open[open.length - 1] = true;
+    }
+  }
+  return false;
+}
+
+/** Texts that each pattern is tried on at the start. */
+const SAMPLES = ['', 'order 4711 placed', 'key=value', 'a'.repeat(64), '\u{1f600}\n\t"\\'];
+
+function compilePattern(given: unknown, field: string): RegExp {
+  let pattern: RegExp;
+  try {
+    if (typeof given === 'string') pattern = new RegExp(given, 'g');
+    else if (given instanceof RegExp) {
+      // A copy: the state of the caller's own (lastIndex, replaced methods) is not ours.
+      pattern = new RegExp(given.source, given.flags.replace(/[gy]/g, '').concat('g'));
+    } else throw new TypeError('no regular expression');
+    for (const sample of SAMPLES) {
+      sample.replace(pattern, MASK);
+      if (typeof given !== 'string') given.test(sample);
+    }
+    if (typeof given !== 'string') given.lastIndex = 0;
+  } catch (error) {
+    throw invalidOption(field, 'a regular expression or its source', given, error);
+  }
+  const source = pattern.source;
+  if (pattern.test('')) throw invalidOption(field, 'a pattern that does not match the empty text', source);
+  if (hasNestedQuantifier(source)) throw invalidOption(field, 'a pattern without nested repetition', source);
+  pattern.lastIndex = 0;
+  return pattern;
+}
+
+function readPatterns(owner: string, patterns: unknown): readonly RegExp[] {
+  if (patterns === undefined) return [];
+  const field = owner === '' ? 'patterns' : `${owner}.patterns`;
+  if (!Array.isArray(patterns)) throw invalidOption(field, 'a list of regular expressions', patterns);
+  return patterns.map((pattern, index) => compilePattern(pattern, `${field}[${index}]`));
+}
+
+/** Percent-decoded where it can be. */
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const UNCHANGED: Redactor = {
+  enabled: false,
+  attribute: (_name, value) => value,
+  text: (text) => text,
+  deep: (value) => value,
+  url: (url) => url,
+};
+
+/**
+ * @param options see {@link RedactionOptions}
+ * @param owner path of the options in error messages
+ * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN: also for a pattern that does not compile, throws, matches the
+ *   empty text or holds nested repetition
+ */
+export function createRedactor(options: RedactionOptions = {}, owner = 'redaction'): Redactor {
+  const { patterns: given, ...rest } = (options ?? {}) as RedactionOptions & Record<string, unknown>;
+  const read = readOptions<Required<RedactionOptions>>(
+    owner,
+    rest,
+    CHECKS as never,
+    { enabled: true, keys: [], except: [], patterns: [], report: () => {} } as Required<RedactionOptions>,
+  );
+  for (const field of ['keys', 'except'] as const) {
+    read[field].forEach((key, index) => {
+      if (wordsOf(key).length === 0) throw invalidOption(`${owner}.${field}[${index}]`, 'a name with a letter', key);
+    });
+  }
+  const patterns = readPatterns(owner, given);
+  if (!read.enabled) return UNCHANGED;
+  return buildRedactor(createNameRules(read.keys, read.except), patterns, read.report);
+}
+
+function buildRedactor(
+  names: NameRules,
+  patterns: readonly RegExp[],
+  report: (error: unknown, where: string) => void,
+): Redactor {
+  const hasPatterns = patterns.length > 0;
+
+  function mask(text: string, digits: boolean): string {
+    let result = maskText(text, names, digits);
+    if (hasPatterns) for (const pattern of patterns) result = result.replace(pattern, MASK);
+    return result;
+  }
+
+  /** Whether the name alone makes the value a secret. */
+  function isSecret(name: string, value: unknown): boolean {
+    const level = names.level(name);
+    if (level === 0) return false;
+    return level < 0 || (typeof value === 'string' && value.length >= level);
+  }
+
+  /** What stands in place of a secret; lists stay lists, so that an attribute keeps its type; nothing stays nothing. */
+  function masked(value: unknown): unknown {
+    if (value === undefined || value === null || value === '') return value;
+    return Array.isArray(value) ? [MASK] : MASK;
+  }
+
+  /** A query string, name by name. */
+  function query(text: string): string {
+    let result = '';
+    for (let start = 0; start <= text.length; ) {
+      let end = start;
+      while (end < text.length && text[end] !== '&' && text[end] !== ';') end++;
+      const pair = text.slice(start, end);
+      const equals = pair.indexOf('=');
+      result += equals < 0 ? mask(pair, false) : queryPair(pair.slice(0, equals), pair.slice(equals + 1));
+      result += text.slice(end, end + 1);
+      start = end + 1;
+    }
+    return result;
+  }
+
+  function queryPair(name: string, value: string): string {
+    const plain = decoded(name);
+    const last = wordsOf(plain).at(-1) ?? '';
+    if (value !== '' && (QUERY_SECRETS.has(last) || names.level(plain) !== 0)) return `${name}=${MASK}`;
+    const digits = !isIdName(plain);
+    const text = decoded(value);
+    return `${name}=${mask(text, digits) === text ? value : MASK}`;
+  }
+
+  function url(text: string): string {
+    let at = text.indexOf('?');
+    // `#access_token=…`, or a query without the rest of its URL.
+    if (at < 0) at = text.indexOf('#');
+    if (at < 0) return text.includes('=') && !text.includes('/') ? query(text) : mask(text, false);
+    const hash = text.indexOf('#', at + 1);
+    const end = hash < 0 ? text.length : hash;
+    const rest = hash < 0 ? '' : `#${query(text.slice(hash + 1))}`;
+    return mask(text.slice(0, at), false) + text[at] + query(text.slice(at + 1, end)) + rest;
+  }
+
+  function isUrlName(name: string): boolean {
+    return URL_NAMES.has(name) || URL_WORDS.has(wordsOf(name).at(-1) ?? '');
+  }
+
+  function walk(value: unknown, name: string, parent: string, depth: number, digits: boolean): unknown {
+    if (typeof value === 'string') return isUrlName(name) ? url(value) : mask(value, digits);
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth > MAX_DEPTH) return MASK;
+    if (Array.isArray(value)) {
+      let copy: unknown[] | undefined;
+      for (let i = 0; i < value.length; i++) {
+        const item = walk(value[i], name, parent, depth + 1, digits);
+        if (item !== value[i]) {
+          copy ??= [...value];
+          copy[i] = item;
+        }
+      }
+      return copy ?? value;
+    }
+    const prototype = Object.getPrototypeOf(value);
+    // Dates, buffers and instances have no free keys; whoever records them makes them plain first.
+    if (prototype !== Object.prototype && prototype !== null) return value;
+    return members(value as Record<string, unknown>, name, depth);
+  }
+
+  function members(value: Record<string, unknown>, name: string, depth: number): unknown {
+    let copy: Record<string, unknown> | undefined;
+    for (const key of Object.keys(value)) {
+      const item = value[key];
+      const path = name === '' ? key : `${name}.${key}`;
+      const changed =
+        isSecret(path, item) || isSecret(key, item)
+          ? masked(item)
+          : walk(item, key, name, depth + 1, typeof item !== 'string' && !Array.isArray(item) ? true : !isIdName(key));
+      if (changed !== item) {
+        copy ??= { ...value };
+        copy[key] = changed;
+      }
+      // A secret may itself be a key.
+      if (typeof key === 'string' && key.length > 12) {
+        const text = mask(key, false);
+        if (text !== key) {
+          copy ??= { ...value };
+          copy[text] = copy[key];
+          delete copy[key];
+        }
+      }
+    }
+    return copy ?? value;
+  }
+
+  /** A string where the catalogue expects something else: an enumeration's unknown value, words for a number. */
+  function untyped(name: string, value: string, definition: AttributeDefinition): string {
+    if (definition.type === 'string') {
+      return definition.values === undefined || definition.values.includes(value) ? value : mask(value, false);
+    }
+    if (definition.type === 'strings') return value;
+    return /^[-+.\deE]*$/.test(value) ? value : mask(value, !isIdName(name));
+  }
+
+  function attribute(name: string, value: unknown, definition: AttributeDefinition | undefined): unknown {
+    if (isSecret(name, value)) return masked(value);
+    if (typeof value === 'number' || typeof value === 'boolean') return value;
+    if (definition === undefined) return walk(value, name, '', 0, !isIdName(name));
+    if (typeof value === 'string') {
+      if (definition.text !== true) return untyped(name, value, definition);
+      return isUrlName(name) ? url(value) : mask(value, true);
+    }
+    if (Array.isArray(value) && definition.type === 'strings' && definition.text !== true) {
+      return value.every((item) => typeof item === 'string') ? value : walk(value, name, '', 0, !isIdName(name));
+    }
+    return walk(value, name, '', 0, true);
+  }
+
+  function guarded<T>(where: string, work: () => T): T | string {
+    try {
+      return work();
+    } catch (error) {
+      try {
+        report(error, where);
+      } catch {
+        // Whoever is told may fail as well; the value is masked either way.
+      }
+      return MASK;
+    }
+  }
+
+  return {
+    enabled: true,
+    attribute(name, value, definition) {
+      return guarded('redactor.attribute', () => attribute(name, value, definition));
+    },
+    text: (text) => guarded('redactor.text', () => mask(text, true)),
+    deep: (value, path) => guarded('redactor.deep', () => walk(value, path, '', 0, !isIdName(path))),
+    url: (text) => guarded('redactor.url', () => url(text)),
+  };
+}
