@@ -9,10 +9,17 @@ const FIRST_BYTES = 16_384;
 const KEEP_BYTES = 1_048_576;
 /** Room that the short fixed texts around a value may take without asking. */
 const SLACK = 64;
-/** Up to here a loop over the characters beats a call into the runtime. */
-const SHORT = 96;
+/**
+ * Up to here a loop over the characters beats a call into the runtime. Longer strings are often ropes (ids and sentences put
+ * together just now), which the runtime flattens once and a loop unwraps at each character.
+ */
+const SHORT = 16;
+/** From here `JSON.stringify` is the better way. */
+const LONG = 1024;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const PADDING = 0x3d;
+const BASE64 = asciiBytes('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 
 /** ASCII text as bytes. */
 export function asciiBytes(text: string): Uint8Array {
@@ -101,29 +108,53 @@ export class RecordBytes {
 
   /** ASCII text for both. Room must have been made. */
   ascii(text: string): void {
-    this.asciiToCanonical(text);
-    this.asciiToLine(text);
+    const { canonical, line } = this;
+    let from = this.lineEnd;
+    let to = this.canonicalEnd;
+    if (text.length > SHORT) {
+      const end = from + line.write(text, from, 'latin1');
+      while (from < end) canonical[to++] = line[from++]!;
+    } else {
+      for (let i = 0; i < text.length; i++) {
+        const code = text.charCodeAt(i);
+        canonical[to++] = code;
+        line[from++] = code;
+      }
+    }
+    this.lineEnd = from;
+    this.canonicalEnd = to;
   }
 
   /** A string as JSON for both, and the room for it. @returns false where it is no string or holds half of a surrogate pair */
   quoted(value: unknown): boolean {
     if (typeof value !== 'string') return false;
     const { length } = value;
-    if (length > SHORT) return this.#quotedLong(value);
-    this.reserve(length);
-    const { canonical, line, canonicalEnd, lineEnd } = this;
-    canonical[canonicalEnd] = QUOTE;
-    line[lineEnd] = QUOTE;
-    for (let i = 0; i < length; ) {
-      const code = value.charCodeAt(i++);
-      if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return this.#quotedLong(value);
-      canonical[canonicalEnd + i] = code;
-      line[lineEnd + i] = code;
+    if (length > LONG) return this.#quotedLong(value);
+    this.reserve(length * 3);
+    const { canonical, line } = this;
+    let from = this.lineEnd;
+    let to = this.canonicalEnd;
+    line[from++] = QUOTE;
+    canonical[to++] = QUOTE;
+    if (length > SHORT) {
+      const end = from + line.write(value, from, 'utf8');
+      while (from < end) {
+        const code = line[from++]!;
+        if (isSpecial(code)) return this.#quotedLong(value);
+        canonical[to++] = code;
+      }
+    } else {
+      for (let i = 0; i < length; i++) {
+        const code = value.charCodeAt(i);
+        if (isSpecial(code)) return this.#quotedLong(value);
+        line[from++] = code;
+        canonical[to++] = code;
+      }
     }
-    canonical[canonicalEnd + length + 1] = QUOTE;
-    line[lineEnd + length + 1] = QUOTE;
-    this.canonicalEnd = canonicalEnd + length + 2;
-    this.lineEnd = lineEnd + length + 2;
+    line[from++] = QUOTE;
+    canonical[to++] = QUOTE;
+    this.lineEnd = from;
+    this.canonicalEnd = to;
     return true;
   }
 
@@ -136,4 +167,25 @@ export class RecordBytes {
     this.toLine(this.canonical.subarray(start, this.canonicalEnd));
     return true;
   }
+
+  /** Bytes as standard padded base64, into the line at `at`. */
+  base64ToLine(bytes: Uint8Array, at: number): void {
+    const { line } = this;
+    const { length } = bytes;
+    let to = at;
+    for (let i = 0; i < length; i += 3) {
+      const a = bytes[i]!;
+      const b = i + 1 < length ? bytes[i + 1]! : 0;
+      const c = i + 2 < length ? bytes[i + 2]! : 0;
+      line[to++] = BASE64[a >> 2]!;
+      line[to++] = BASE64[((a & 3) << 4) | (b >> 4)]!;
+      line[to++] = i + 1 < length ? BASE64[((b & 15) << 2) | (c >> 6)]! : PADDING;
+      line[to++] = i + 2 < length ? BASE64[c & 63]! : PADDING;
+    }
+  }
+}
+
+/** Characters that need an escape, or more than one byte. */
+function isSpecial(code: number): boolean {
+  return code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH;
 }

@@ -107,6 +107,7 @@ export function sizePosition(input: PositionSizeInput): {
   const riskAmount = input.riskAmount ?? percentOf(equity, input.riskPercent!);
   const stopDistance = Math.abs(difference(entryPrice, stopPrice));
   const requestedQuantity = quotientDown([riskAmount], [stopDistance, multiplier], quantityStep);
+  if (!Number.isFinite(requestedQuantity)) return refuse(input, OUT_OF_RANGE);
   const maxPercent = input.maxPositionPercent ?? (leverage === undefined ? undefined : 100);
   const allowed =
     maxPercent === undefined
@@ -132,8 +133,7 @@ export function sizePosition(input: PositionSizeInput): {
       : {}),
   };
   if (!Object.values(size).every((value) => typeof value !== 'number' || Number.isFinite(value))) {
-    const reason = 'the result is past what a number can hold';
-    return refuse(input, { code: 'POSITION_SIZE_OUT_OF_RANGE', field: 'riskAmount', reason });
+    return refuse(input, OUT_OF_RANGE);
   }
   const events = [calculatedEvent(input, size)];
   if (capped) events.unshift(cappedEvent(input, size, allowed, maxPercent!));
@@ -145,6 +145,12 @@ interface Wrong {
   readonly field: keyof PositionSizeInput | 'input';
   readonly reason: string;
 }
+
+const OUT_OF_RANGE: Wrong = {
+  code: 'POSITION_SIZE_OUT_OF_RANGE',
+  field: 'riskAmount',
+  reason: 'the result is past what a number can hold',
+};
 
 const isPositive = (value: unknown): value is number =>
   typeof value === 'number' && value > 0 && Number.isFinite(value);

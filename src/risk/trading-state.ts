@@ -32,8 +32,6 @@ export interface GateDemand {
 /** A demand in force. */
 export interface StandingDemand extends GateDemand {
   readonly scope: string;
-  /** Epoch milliseconds at which it was made. */
-  readonly sinceMs: number;
   /** Record id of the event that recorded it. */
   readonly recordId?: string | undefined;
 }
@@ -101,7 +99,12 @@ const isOver = (demand: StandingDemand, now: number): boolean => demand.untilMs 
  * @param now epoch milliseconds
  */
 export function stepTradingState(state: TradingStateState, input: TradingStateInput, now: number): TradingStateStep {
-  if (input.type === 'demand') return applyDemand(state, input.demand, now);
+  if (input.type === 'demand') {
+    const { untilMs } = input.demand;
+    // Whole milliseconds, as its event keeps them.
+    const demand = untilMs === undefined ? input.demand : { ...input.demand, untilMs: Math.ceil(untilMs) };
+    return applyDemand(state, demand, now);
+  }
   let current = state;
   const effects: TradingStateEffect[] = [];
   for (const ended of state.demands) {
@@ -131,7 +134,7 @@ function applyDemand(state: TradingStateState, demand: GateDemand, now: number):
   if (previous === undefined ? demand.state === 'ACTIVE' : isSame(previous, demand)) return { state, effects: [] };
   const others = state.demands.filter((one) => one !== previous);
   const next: TradingStateState = {
-    demands: demand.state === 'ACTIVE' ? others : [...others, { ...demand, scope, sinceMs: now }],
+    demands: demand.state === 'ACTIVE' ? others : [...others, standing(demand, scope)],
   };
   const before = effectiveState(state, scope);
   const after = effectiveState(next, scope);
@@ -159,6 +162,18 @@ function applyDemand(state: TradingStateState, demand: GateDemand, now: number):
   };
   const event = catalogEvent('risk.trading_state_change', { ...attributes, 'risk.trading_state.old': before });
   return { state: next, effects: [{ event, source, scope, change }] };
+}
+
+/** What is absent is left out: a snapshot event holds the demands as they are. */
+function standing(demand: GateDemand, scope: string): StandingDemand {
+  const { source, state, actor, reason, reasonCode, causeRecordId, causeEvent, untilMs } = demand;
+  return {
+    ...{ source, state, scope, actor, reason },
+    ...(reasonCode === undefined ? {} : { reasonCode }),
+    ...(causeRecordId === undefined ? {} : { causeRecordId }),
+    ...(causeEvent === undefined ? {} : { causeEvent }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
 }
 
 const isSame = (one: StandingDemand, other: GateDemand): boolean =>

@@ -32,6 +32,7 @@ export {
 } from './trailing-stop/settings.ts';
 export {
   barStop,
+  failedStep,
   type StopAction,
   type StopCode,
   type StopDecision,

@@ -1,6 +1,7 @@
 /** A breaker's snapshot: what its snapshot event records, and what a new process goes on from. */
 import { BREAKER_STATES } from '../catalog/attributes.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { decodeConfig, decodeState } from '../risk/circuit-breaker/codec.ts';
 import type { BreakerConfig } from '../risk/circuit-breaker/options.ts';
 import type { BreakerState } from '../risk/circuit-breaker/state.ts';
 
@@ -21,8 +22,11 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isTimes = (value: unknown): boolean => Array.isArray(value) && value.every(Number.isFinite);
 
-/** @throws RiskTrailError OPTION_INVALID where it is not a snapshot that a breaker can go on from */
-export function checkSnapshot(field: string, value: unknown): asserts value is BreakerSnapshot {
+/**
+ * Reads what `snapshot()` gave or `risk.snapshot` of a snapshot event holds.
+ * @throws RiskTrailError OPTION_INVALID where it is not a snapshot that a breaker can go on from
+ */
+export function readSnapshot(field: string, value: unknown): BreakerSnapshot {
   const refuse = (part: string, received: unknown): never => {
     throw new RiskTrailError('OPTION_INVALID', {
       field: part === '' ? field : `${field}.${part}`,
@@ -40,7 +44,7 @@ export function checkSnapshot(field: string, value: unknown): asserts value is B
     ['status', BREAKER_STATES.includes(state.status as never)],
     ['epoch', isCount(state.epoch)],
     ['sinceMs', Number.isFinite(state.sinceMs)],
-    ['openUntilMs', state.openUntilMs === null || Number.isFinite(state.openUntilMs)],
+    ['openUntilMs', state.openUntilMs == null || Number.isFinite(state.openUntilMs)],
     ['triggers', Array.isArray(state.triggers)],
     ['probes', Array.isArray(state.probes)],
     ['probeSuccesses', isCount(state.probeSuccesses)],
@@ -54,4 +58,9 @@ export function checkSnapshot(field: string, value: unknown): asserts value is B
   if (!isObject(trades) || !isTimes(trades.stopLosses) || !isCount(trades.losingStreak))
     return refuse('state.trades', trades);
   if (!Number.isFinite(trades.dayPnl)) refuse('state.trades.dayPnl', trades.dayPnl);
+  return {
+    ...(value as unknown as BreakerSnapshot),
+    config: decodeConfig(value.config as Record<string, unknown>),
+    state: decodeState(state),
+  };
 }

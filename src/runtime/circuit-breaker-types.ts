@@ -38,6 +38,15 @@ export interface BreakerResult {
   readonly state: BreakerStatus;
 }
 
+/** A closed trade. */
+export interface BreakerTrade {
+  /** Realised profit (+) or loss (−) in the account currency. */
+  readonly pnl: number;
+  /** It was closed by its stop. @default false */
+  readonly stopLoss?: boolean | undefined;
+  readonly symbol?: string | undefined;
+}
+
 export interface BreakerChange {
   readonly name: string;
   readonly old: BreakerStatus;
@@ -88,8 +97,8 @@ export interface CircuitBreaker {
   success(permit?: Permit, options?: { readonly durationMs?: number | undefined }): BreakerResult;
   /** The call failed. */
   failure(error?: unknown, permit?: Permit): BreakerResult;
-  /** A closed trade, for the trading triggers. @param trade `pnl`: realised profit (+) or loss (−) */
-  recordTrade(trade: { readonly pnl: number; readonly stopLoss?: boolean | undefined }): BreakerResult;
+  /** A closed trade, for the trading triggers. */
+  recordTrade(trade: BreakerTrade): BreakerResult;
   /** The account's equity, for the drawdown trigger. */
   recordEquity(equity: number): BreakerResult;
   /** Opens it: as by a failure, with cool-down or latch. */

@@ -2,24 +2,25 @@
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { Listeners, type Subscription } from '../core/listeners.ts';
-import { windowAttributes } from '../risk/circuit-breaker/events.ts';
+import type { BreakerDecision, BreakerInput, ManualAct } from '../risk/circuit-breaker/input.ts';
 import { type BreakerConfig, type CircuitBreakerOptions, readBreakerOptions } from '../risk/circuit-breaker/options.ts';
 import {
   adaptState,
   type BreakerState,
   type BreakerStatus,
-  breakerStatusCode,
   initialBreakerState,
   resumeState,
   shiftState,
 } from '../risk/circuit-breaker/state.ts';
-import { type BreakerDecision, type BreakerInput, type ManualAct, stepBreaker } from '../risk/circuit-breaker/step.ts';
+import { stepBreaker } from '../risk/circuit-breaker/step.ts';
 import { createBreakerClock } from './circuit-breaker-clock.ts';
-import { type BreakerSnapshot, checkSnapshot } from './circuit-breaker-snapshot.ts';
+import { changeOf, restoredEvent, snapshotEvent } from './circuit-breaker-records.ts';
+import { type BreakerSnapshot, readSnapshot } from './circuit-breaker-snapshot.ts';
 import type {
   BreakerAct,
   BreakerChange,
   BreakerResult,
+  BreakerTrade,
   CircuitBreaker,
   ExecuteOptions,
   GuardedCall,
@@ -34,6 +35,7 @@ export type {
   BreakerChange,
   BreakerResult,
   BreakerSnapshot,
+  BreakerTrade,
   CircuitBreaker,
   ExecuteOptions,
   GuardedCall,
@@ -77,11 +79,14 @@ class InstrumentedBreaker implements CircuitBreaker {
   #state: BreakerState;
   /** Record id of the event that explains the present state. */
   #causeId: string | undefined;
+  /** Changes that listeners have yet to hear of. A listener that acts on one does not overtake it. */
+  readonly #unheard: BreakerChange[] = [];
+  #telling = false;
 
   constructor(host: LayerHost, name: string, options: CircuitBreakerOptions, from: BreakerSnapshot | undefined) {
     const owner = `circuitBreaker("${name}")`;
     const { config, isFailure } = readBreakerOptions(owner, options);
-    if (from !== undefined) checkSnapshot(`${owner}.snapshot`, from);
+    const earlier = from === undefined ? undefined : readSnapshot(`${owner}.snapshot`, from);
     this.name = name;
     this.#host = host;
     this.#options = { ...options };
@@ -90,8 +95,8 @@ class InstrumentedBreaker implements CircuitBreaker {
     this.#listeners = new Listeners((error) => host.report(error, `circuit breaker ${name} listener`));
     this.#clock = createBreakerClock(host.clock);
     const now = this.#clock.read().now;
-    this.#state = from === undefined ? initialBreakerState(now) : this.#resume(from, now);
-    if (from !== undefined) this.#recordRestored(from, now);
+    this.#state = earlier === undefined ? initialBreakerState(now) : this.#resume(earlier, now);
+    if (earlier !== undefined) this.#emit(restoredEvent(this.#snapshotAt(now), earlier));
     this.#emit(this.#snapshotEvent());
     this.#driveGate(undefined);
     host.onSnapshot(() => [this.#snapshotEvent()]);
@@ -160,9 +165,9 @@ class InstrumentedBreaker implements CircuitBreaker {
     return this.#settle(true, permit, info?.durationMs, info);
   }
 
-  recordTrade(trade: { readonly pnl: number; readonly stopLoss?: boolean | undefined }): BreakerResult {
-    const { pnl, stopLoss = false } = (trade ?? {}) as Partial<typeof trade>;
-    return this.#result(this.#run({ type: 'trade', pnl: pnl as number, stopLoss }));
+  recordTrade(trade: BreakerTrade): BreakerResult {
+    const { pnl, stopLoss = false, symbol } = (trade ?? {}) as Partial<BreakerTrade>;
+    return this.#result(this.#run({ type: 'trade', pnl: pnl as number, stopLoss, symbol }));
   }
 
   recordEquity(equity: number): BreakerResult {
@@ -219,14 +224,7 @@ class InstrumentedBreaker implements CircuitBreaker {
 
   snapshot(): BreakerSnapshot {
     this.#tickIfTimed();
-    return {
-      version: 1,
-      name: this.name,
-      savedAtMs: this.#clock.last(),
-      config: this.#config,
-      state: this.#state,
-      ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId }),
-    };
+    return this.#snapshotAt(this.#clock.last());
   }
 
   onStateChange(listener: (change: BreakerChange) => void): Subscription {
@@ -314,34 +312,22 @@ class InstrumentedBreaker implements CircuitBreaker {
       if (recordId !== undefined) cause = { id: recordId, event: event.name };
       if (event.name !== CHANGE) continue;
       if (recordId !== undefined) this.#causeId = recordId;
-      changes.push(this.#changeOf(event.attributes, recordId));
+      changes.push(changeOf(event.attributes, recordId));
     }
     const last = changes.at(-1);
     if (last === undefined) return decision;
     // Every event is written before others hear of it: what they do in answer comes after it in the trail.
+    this.#unheard.push(...changes);
     this.#driveGate(last);
-    for (const change of changes) this.#listeners.emit(change);
+    this.#tell();
     return decision;
   }
 
-  #changeOf(
-    attributes: Extract<CatalogEvent, { name: 'risk.circuit_breaker.state_change' }>['attributes'],
-    recordId: string | undefined,
-  ): BreakerChange {
-    const actor = attributes['risk.actor'];
-    const openUntil = attributes['risk.circuit_breaker.open_until'];
-    return {
-      name: this.name,
-      old: attributes['risk.circuit_breaker.state.old'],
-      new: attributes['risk.circuit_breaker.state.new'],
-      epoch: attributes['risk.circuit_breaker.epoch'] ?? this.#state.epoch,
-      triggers: attributes['risk.circuit_breaker.triggers'] ?? [],
-      reason: attributes['risk.reason'] ?? '',
-      atMs: Date.parse(attributes['risk.circuit_breaker.at'] ?? ''),
-      ...(actor === undefined ? {} : { actor }),
-      ...(openUntil === undefined ? {} : { openUntilMs: Date.parse(openUntil) }),
-      ...(recordId === undefined ? {} : { recordId }),
-    };
+  #tell(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#unheard.shift(); next !== undefined; next = this.#unheard.shift()) this.#listeners.emit(next);
+    this.#telling = false;
   }
 
   /** Demands what the present state asks for. */
@@ -391,34 +377,20 @@ class InstrumentedBreaker implements CircuitBreaker {
     return now < from.savedAtMs ? shiftState(adapted, now - from.savedAtMs) : adapted;
   }
 
-  #recordRestored(from: BreakerSnapshot, now: number): void {
-    this.#emit(
-      catalogEvent('risk.circuit_breaker.restored', {
-        'risk.circuit_breaker.name': this.name,
-        'risk.circuit_breaker.state.new': this.#state.status,
-        ...windowAttributes(this.#state, this.#config, now),
-        'risk.restored.age_ms': Math.max(0, now - from.savedAtMs),
-        ...(from.recordId === undefined ? {} : { 'risk.restored.record_id': from.recordId }),
-      }),
-    );
+  #snapshotEvent(): CatalogEvent {
+    // As of the last reading: taking a snapshot brings nothing about.
+    return snapshotEvent(this.#snapshotAt(this.#clock.last()));
   }
 
-  #snapshotEvent(): CatalogEvent {
-    const now = this.#clock.last();
-    return catalogEvent('risk.circuit_breaker.snapshot', {
-      'risk.circuit_breaker.name': this.name,
-      ...windowAttributes(this.#state, this.#config, now),
-      'risk.circuit_breaker.state.new': this.#state.status,
-      'risk.circuit_breaker.state.code': breakerStatusCode(this.#state.status),
-      'risk.snapshot': {
-        version: 1,
-        name: this.name,
-        savedAtMs: now,
-        config: this.#config,
-        state: this.#state,
-        ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId }),
-      },
-    });
+  #snapshotAt(savedAtMs: number): BreakerSnapshot {
+    return {
+      version: 1,
+      name: this.name,
+      savedAtMs,
+      config: this.#config,
+      state: this.#state,
+      ...(this.#causeId === undefined ? {} : { causeRecordId: this.#causeId }),
+    };
   }
 }
 

@@ -1,5 +1,5 @@
 /** What is known of a failed call, from whatever its caller has in hand. */
-import type { FailureInfo } from '../risk/circuit-breaker/step.ts';
+import type { FailureInfo } from '../risk/circuit-breaker/input.ts';
 
 /** A failure for callers without an Error. */
 export interface FailureReport extends FailureInfo {

@@ -90,6 +90,9 @@ class InstrumentedGate implements TradingGate {
   #state: TradingStateState;
   #timed: boolean;
   #ticking = false;
+  /** Changes that listeners have yet to hear of. A listener that acts on one does not overtake it. */
+  readonly #unheard: GateChange[] = [];
+  #telling = false;
 
   constructor(host: GateHost, state: TradingStateState) {
     this.#host = host;
@@ -145,6 +148,10 @@ class InstrumentedGate implements TradingGate {
 
   snapshot(): GateSnapshot {
     this.#endTimed();
+    return this.#snapshot();
+  }
+
+  #snapshot(): GateSnapshot {
     const scopes: Record<string, TradingState> = {};
     for (const { scope } of this.#state.demands) {
       scopes[scope] = effectiveState(this.#state, scope);
@@ -222,13 +229,15 @@ class InstrumentedGate implements TradingGate {
     const step = stepTradingState(this.#state, input, now);
     this.#state = step.state;
     this.#timed = step.state.demands.some((one) => one.untilMs !== undefined);
-    const changes: GateChange[] = [];
     for (const { event, source, scope, change } of step.effects) {
       const recordId = this.#emit(event);
       if (recordId !== undefined) this.#state = withDemandRecord(this.#state, source, scope, recordId);
-      if (change !== undefined) changes.push(recordId === undefined ? change : { ...change, recordId });
+      if (change !== undefined) this.#unheard.push(recordId === undefined ? change : { ...change, recordId });
     }
-    for (const change of changes) this.#listeners.emit(change);
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#unheard.shift(); next !== undefined; next = this.#unheard.shift()) this.#listeners.emit(next);
+    this.#telling = false;
   }
 
   #emit(event: CatalogEvent): string | undefined {
@@ -241,7 +250,8 @@ class InstrumentedGate implements TradingGate {
   }
 
   #snapshotEvent(): CatalogEvent {
-    const { demands, scopes } = this.snapshot();
+    // As it was recorded last: taking a snapshot brings nothing about.
+    const { demands, scopes } = this.#snapshot();
     const global = scopes[GLOBAL_SCOPE] ?? 'ACTIVE';
     return catalogEvent('risk.trading_state_snapshot', {
       'risk.trading_state.new': global,

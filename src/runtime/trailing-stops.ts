@@ -11,6 +11,7 @@ import {
   barInputEvent,
   barStop,
   type FlipInput,
+  failedStep,
   flipStop,
   type InputTarget,
   isTrailingStop,
@@ -165,7 +166,10 @@ class InstrumentedTrailingStops implements TrailingStops {
         const about = { id: stop.id, symbol: stop.symbol };
         return refuseChange('TRAILING_STOP_EXISTS', 'a stop of this id is at work', about, held);
       }
-      return this.#stops.wouldBeAmbiguous(stop) ? ambiguousId(stop) : change;
+      if (this.#stops.wouldBeAmbiguous(stop)) return ambiguousId(stop);
+      // A re-entry takes its place at the end, as any stop that is added.
+      if (held !== undefined) this.#stops.drop(held);
+      return change;
     });
   }
 
@@ -238,7 +242,7 @@ class InstrumentedTrailingStops implements TrailingStops {
       const stops = this.#stops.meantBy(key);
       if (stops.length === 0) return [];
       const now = this.#host.clock.now();
-      const steps = stops.map((stop) => step(stop, now));
+      const steps = stops.map((stop) => this.#guard(operation, undefined, () => step(stop, now)) ?? failedStep(stop));
       for (const { stop } of steps) this.#stops.hold(stop);
 
       const inputs: CatalogEvent[] = [];

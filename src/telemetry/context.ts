@@ -17,9 +17,10 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { coerceAttributes } from '../audit/coerce.ts';
+import { type Clock, toHrTime } from '../core/clock.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { nearest } from '../core/options.ts';
-import { newCorrelationId, newSpanId, traceIdOf, withWantedTraceId } from './correlation.ts';
+import { newCorrelationId, newSpanId, traceIdOf, withNextTraceId } from './correlation.ts';
 import type { Redactor } from './redaction.ts';
 
 /** The context of a piece of trading work. All fields are optional; inner contexts inherit and override. */
@@ -69,7 +70,7 @@ interface Bag {
   /** The same without maps, for spans, which hold no maps. */
   readonly forSpans: Attributes;
   /** The span that was opened for this context; absent where the work was already in a span. */
-  readonly span: Span | undefined;
+  span: Span | undefined;
 }
 
 const BAG = createContextKey('risktrail context');
@@ -91,6 +92,8 @@ export interface ContextSettings {
   /** The tracer provider is somebody else's: it gives ids of its own unless a remote parent carries ours. */
   readonly foreign: boolean;
   readonly redactor: Redactor;
+  /** Time of the spans that contexts open. Default: the SDK's own. */
+  readonly clock?: Clock | undefined;
   report(error: unknown, where: string): void;
 }
 
@@ -189,12 +192,14 @@ interface Opened {
 function openRoot(tracer: Tracer, outer: Context, bag: Bag, correlationId: string, settings: ContextSettings): Opened {
   const traceId = traceIdOf(correlationId);
   const before = trace.getSpanContext(outer);
-  const options = before === undefined ? {} : { links: [{ context: before }] };
-  const root = trace.deleteSpan(outer).setValue(BAG, bag);
+  const options = {
+    ...(before === undefined ? {} : { links: [{ context: before }] }),
+    ...(settings.clock === undefined ? {} : { startTime: toHrTime(settings.clock.now()) }),
+  };
+  const root = (before === undefined ? outer : trace.deleteSpan(outer)).setValue(BAG, bag);
   if (!settings.foreign) {
-    // Inside of the context, where the id generator finds the wanted trace id. Further roots within get ids of their own.
-    const wanted = withWantedTraceId(root, traceId);
-    return { active: root, span: context.with(wanted, () => tracer.startSpan(CONTEXT_SPAN_NAME, options, wanted)) };
+    const span = withNextTraceId(traceId, () => tracer.startSpan(CONTEXT_SPAN_NAME, options, root));
+    return { active: root, span };
   }
   const remote = remoteParent(traceId, TraceFlags.SAMPLED);
   const parent = trace.setSpanContext(root, remote);
@@ -220,9 +225,10 @@ function prepare(tracer: Tracer, given: TrailContext): { active: Context; span: 
   }
   const id = correlationId ?? newCorrelationId();
   attributes['correlation.id'] = id;
-  const opened = openRoot(tracer, outer, makeBag({ ...attributes }, undefined), id, settings);
-  const bag = makeBag(attributes, opened.span);
-  return { active: trace.setSpan(opened.active, opened.span).setValue(BAG, bag), span: opened.span };
+  const bag = makeBag(attributes, undefined);
+  const opened = openRoot(tracer, outer, bag, id, settings);
+  bag.span = opened.span;
+  return { active: trace.setSpan(opened.active, opened.span), span: opened.span };
 }
 
 /**
@@ -248,15 +254,15 @@ export function runWithContext<T>(tracer: Tracer, trailContext: TrailContext, fn
 }
 
 function runToEnd<T>(active: Context, span: Span, fn: () => T, tracer: Tracer): T {
-  const report = (error: unknown) => settingsOf.get(tracer)?.report(error, 'withContext');
+  const settings = settingsOf.get(tracer);
   return settle(
     () => context.with(active, fn),
     (failed, reason) => {
       try {
         if (failed) span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(reason) });
-        span.end();
+        span.end(settings?.clock === undefined ? undefined : toHrTime(settings.clock.now()));
       } catch (error) {
-        report(error);
+        settings?.report(error, 'withContext');
       }
     },
   );

@@ -6,7 +6,6 @@
  * invalid in W3C Trace Context, so the nil UUID is hashed like any other string.
  */
 import { hash, randomFillSync, randomUUID } from 'node:crypto';
-import { type Context, context, createContextKey } from '@opentelemetry/api';
 import type { IdGenerator } from '@opentelemetry/sdk-trace';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -26,11 +25,20 @@ export function traceIdOf(correlationId: string): string {
 /** A correlation id where none was given. */
 export const newCorrelationId = (): string => randomUUID();
 
-const TRACE_ID = createContextKey('risktrail wanted trace id');
+/** The trace id that the next root span of our own provider gets. */
+let wanted: string | undefined;
 
-/** A context in which the next root span of our own provider gets this trace id. */
-export function withWantedTraceId(parent: Context, traceId: string): Context {
-  return parent.setValue(TRACE_ID, traceId);
+/**
+ * Runs `start`, in which the first root span that our own provider starts gets this trace id. A generator of ids gets no
+ * arguments; that starting a span is synchronous makes a variable enough, and keeps concurrent work apart.
+ */
+export function withNextTraceId<T>(traceId: string, start: () => T): T {
+  wanted = traceId;
+  try {
+    return start();
+  } finally {
+    wanted = undefined;
+  }
 }
 
 const POOL_BYTES = 4096;
@@ -52,14 +60,15 @@ function randomHex(bytes: 8 | 16): string {
 /** A random span id: 16 hex digits, never all zero. */
 export const newSpanId = (): string => randomHex(8);
 
-/**
- * Ids for our own tracer provider: the trace id that the active context wants, else a random one. The SDK asks for a trace
- * id only where a span has no parent; a generator gets no context, so the wanted id is read from the active one, which is
- * why root spans are started inside of it.
- */
+/** Ids for our own tracer provider: the trace id that is wanted next, else a random one. */
 export function createIdGenerator(): IdGenerator {
   return {
     generateSpanId: newSpanId,
-    generateTraceId: () => (context.active().getValue(TRACE_ID) as string | undefined) ?? randomHex(16),
+    generateTraceId() {
+      const traceId = wanted ?? randomHex(16);
+      // A span processor may start a root of its own: that is another trace.
+      wanted = undefined;
+      return traceId;
+    },
   };
 }

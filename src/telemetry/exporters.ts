@@ -24,7 +24,8 @@ function wanted(env: Env, signal: Signal, report: Report): readonly ('otlp' | 'c
     .filter((name) => name !== '');
   if (names.includes('none')) return [];
   if (names.length === 0) {
-    const asked = variable(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') || variable(env, `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`);
+    const asked =
+      variable(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') || variable(env, `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`);
     return asked === '' ? [] : ['otlp'];
   }
   return [...new Set(names)].filter((name): name is 'otlp' | 'console' => {
@@ -49,7 +50,8 @@ export function wantsMetrics(env: Env): boolean {
  */
 function packageFor(env: Env, signal: Signal, report: Report): string {
   const kind = signal === 'LOGS' ? 'logs' : 'trace';
-  const protocol = variable(env, `OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`) || variable(env, 'OTEL_EXPORTER_OTLP_PROTOCOL');
+  const protocol =
+    variable(env, `OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`) || variable(env, 'OTEL_EXPORTER_OTLP_PROTOCOL');
   switch (protocol) {
     case '':
     case 'http/json':

@@ -7,19 +7,7 @@
  * - **OTEL_SDK_DISABLED=true**: no traces, no exporters, nothing global. The log processors given here go on being fed: the
  *   audit trail is no telemetry. Trace ids still come from correlation ids.
  */
-import {
-  type Attributes,
-  context,
-  createContextKey,
-  type Logger,
-  logs,
-  ProxyTracerProvider,
-  propagation,
-  ROOT_CONTEXT,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { type Attributes, type Logger, logs, type Tracer, trace } from '@opentelemetry/api';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import {
   LoggerProvider,
@@ -28,23 +16,18 @@ import {
   type ReadableLogRecord,
 } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace';
+import type { Clock } from '../core/clock.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
 import { Batcher, createLogBatchProcessor, createSpanBatchProcessor, withinTime } from './batch.ts';
 import { bindContextSettings } from './context.ts';
-import { createIdGenerator } from './correlation.ts';
-import { batchLimits, isSdkDisabled, loadLogExporters, loadSpanExporters, wantsMetrics } from './exporters.ts';
+import { batchLimits, isSdkDisabled, loadLogExporters, loadSpanExporters } from './exporters.ts';
 import { registerLegacyLogs } from './legacy-logs.ts';
-import {
-  createAttachedTracer,
-  createContextSpanProcessor,
-  guardLogProcessor,
-  guardSpanProcessor,
-} from './processors.ts';
-import { RedactingLogRecordProcessor, RedactingSpanProcessor } from './redacting-processors.ts';
+import { createAttachedTracer, guardLogProcessor } from './processors.ts';
+import { RedactingLogRecordProcessor } from './redacting-processors.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
 import { type ResourceOptions, resourceAttributes } from './resource.ts';
-import { createAuditSampler, createParentTracker } from './sampling.ts';
+import { createSdk, hasTracerProvider, installContextManager } from './sdk.ts';
 
 /** Instrumentation scope of everything that risktrail itself emits. */
 export const SCOPE = 'risktrail';
@@ -67,6 +50,8 @@ export interface TelemetryOptions extends ResourceOptions {
   };
   /** Masks the context's attributes and what others emit. Default: the built-in rules. */
   readonly redactor?: Redactor | undefined;
+  /** Time of the spans that contexts open. Default: the SDK's own. */
+  readonly clock?: Clock | undefined;
   /** Standard variables. The SDK's own parts read those of the process. @default process.env */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Told of every failure inside; must not throw. */
@@ -145,74 +130,6 @@ function createLoggerProvider(
   });
 }
 
-/** Whether something else has registered a tracer provider. */
-function hasTracerProvider(): boolean {
-  const provider = trace.getTracerProvider();
-  if (!(provider instanceof ProxyTracerProvider)) return true;
-  return provider.getDelegate().constructor.name !== 'NoopTracerProvider';
-}
-
-const PROBE = createContextKey('risktrail probe');
-
-/** Whether contexts are carried: by what they do, since the interface has no way to ask. */
-function hasContextManager(): boolean {
-  return context.with(ROOT_CONTEXT.setValue(PROBE, true), () => context.active().getValue(PROBE) === true);
-}
-
-function installContextManager(): void {
-  if (hasContextManager()) return;
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-}
-
-interface Sdk {
-  start(): void;
-  shutdown(): Promise<void>;
-}
-
-/** NodeSDK, but for logs: theirs would cut records by the limits of the environment. */
-async function createSdk(
-  options: TelemetryOptions,
-  resource: Resource,
-  pipeline: Pipeline,
-  redactor: Redactor,
-  env: Env,
-): Promise<Sdk> {
-  const { NodeSDK } = await import('@opentelemetry/sdk-node');
-  const { report } = options;
-  const processors: SpanProcessor[] = [
-    createParentTracker(),
-    createContextSpanProcessor(),
-    new RedactingSpanProcessor(redactor),
-    ...(options.spanProcessors ?? []),
-    ...pipeline.spanBatchers.map(createSpanBatchProcessor),
-  ];
-  const sdk = new NodeSDK({
-    resource,
-    autoDetectResources: false,
-    sampler: createAuditSampler(env, report),
-    idGenerator: createIdGenerator(),
-    spanProcessors: processors.map((processor) => guardSpanProcessor(processor, report)),
-    ...(wantsMetrics(env) ? {} : { metricReaders: [] }),
-    // Whoever came first stays; `null` is NodeSDK's word for "none", which its type leaves out for the manager.
-    ...(hasContextManager() ? { contextManager: null as never } : {}),
-    ...(propagation.fields().length > 0 ? { textMapPropagator: null } : {}),
-  });
-  return {
-    start() {
-      // NodeSDK always makes a logger provider, unless this variable says otherwise while it starts.
-      const before = process.env['OTEL_LOGS_EXPORTER'];
-      process.env['OTEL_LOGS_EXPORTER'] = 'none';
-      try {
-        sdk.start();
-      } finally {
-        if (before === undefined) delete process.env['OTEL_LOGS_EXPORTER'];
-        else process.env['OTEL_LOGS_EXPORTER'] = before;
-      }
-    },
-    shutdown: () => sdk.shutdown(),
-  };
-}
-
 /** Registers our logger provider on both globals. @returns what takes it back */
 function registerLogs(provider: LoggerProvider, report: Report): () => void {
   const registered = logs.setGlobalLoggerProvider(provider);
@@ -246,14 +163,16 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const resource = resourceFromAttributes(attributes);
   const own = !attach && !disabled;
   // Loading NodeSDK takes most of the start; the exporters are loaded meanwhile.
-  const sdkModule = own ? import('@opentelemetry/sdk-node') : undefined;
-  const pipeline = await createPipeline(options, env, disabled);
-  await sdkModule;
+  const [pipeline] = await Promise.all([
+    createPipeline(options, env, disabled),
+    own ? import('@opentelemetry/sdk-node') : undefined,
+  ]);
   const provider = createLoggerProvider(options, resource, pipeline, redactor);
   const ends: (() => Promise<unknown>)[] = [];
   let unregister = () => {};
   if (own) {
-    const sdk = await createSdk(options, resource, pipeline, redactor, env);
+    const spanProcessors = [...(options.spanProcessors ?? []), ...pipeline.spanBatchers.map(createSpanBatchProcessor)];
+    const sdk = await createSdk(spanProcessors, resource, redactor, env, report);
     sdk.start();
     const unregisterLogs = registerLogs(provider, report);
     unregister = () => {
@@ -265,7 +184,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   installContextManager();
   const found = trace.getTracer(SCOPE, VERSION);
   const tracer = own ? found : createAttachedTracer(found, redactor);
-  bindContextSettings(tracer, { foreign: !own, redactor, report });
+  bindContextSettings(tracer, { foreign: !own, redactor, clock: options.clock, report });
   ends.push(() => provider.shutdown());
   return new RunningTelemetry({ provider, tracer, attributes, attached: attach, pipeline, ends, unregister, report });
 }

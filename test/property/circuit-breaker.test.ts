@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../../src/core/clock.ts';
 import { type FoldedBreaker, foldBreaker } from '../../src/risk/circuit-breaker/fold.ts';
-import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker, type Permit } from '../../src/runtime/circuit-breaker.ts';
+import {
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  createCircuitBreaker,
+  type Permit,
+} from '../../src/runtime/circuit-breaker.ts';
 import { createFakeHost, type FakeHost, START_MS } from '../support/fake-host.ts';
 
 const OPTIONS: readonly CircuitBreakerOptions[] = [
@@ -61,7 +66,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       stopLoss: fc.boolean(),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('equity' as const), equity: fc.integer({ min: 800, max: 1200 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('equity' as const), equity: fc.integer({ min: 800, max: 1200 }) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -183,7 +191,10 @@ function perform(world: World, one: Act): void {
   }
 }
 
-const history = fc.record({ options: fc.constantFrom(...OPTIONS), acts: fc.array(act, { maxLength: 90, size: 'max' }) });
+const history = fc.record({
+  options: fc.constantFrom(...OPTIONS),
+  acts: fc.array(act, { maxLength: 90, size: 'max' }),
+});
 
 describe('circuit breaker, under any history', () => {
   it('folding its events gives the live state at every point', () => {
@@ -202,6 +213,7 @@ describe('circuit breaker, under any history', () => {
           expect(folded).toEqual({ config, state });
         }
         expect(world.host.invalid).toEqual([]);
+        expect(world.host.coerced).toEqual([]);
         expect(world.host.reports).toEqual([]);
       }),
       { numRuns: 400 },
@@ -220,8 +232,7 @@ describe('circuit breaker, under any history', () => {
           const permit = breaker.allow();
           if (before === 'OPEN' || before === 'FORCED_OPEN') expect(permit.permitted).toBe(false);
           if (before === 'CLOSED' || before === 'DISABLED') expect(permit.permitted).toBe(true);
-          if (before === 'HALF_OPEN')
-            expect(permit.permitted).toBe(inFlight < breaker.snapshot().config.maxProbes);
+          if (before === 'HALF_OPEN') expect(permit.permitted).toBe(inFlight < breaker.snapshot().config.maxProbes);
           if (permit.permitted) world.permits.push(permit);
           expect(breaker.allow({ reduces: true }).permitted).toBe(true);
         }
@@ -255,34 +266,30 @@ describe('circuit breaker, under any history', () => {
 
   it('comes to the same state however often it was ticked in between', () => {
     fc.assert(
-      fc.property(
-        history,
-        fc.array(fc.nat(10_000), { minLength: 1, maxLength: 5 }),
-        ({ options, acts }, slices) => {
-          const plain = begin(options);
-          const ticked = begin(options);
-          for (const one of acts) {
-            // Steps of up to a second are followed, and what is followed depends on when the clock was read.
-            if (one.do === 'setClock' && one.byMs >= -1_000) continue;
-            // A step before a restart that nobody saw cannot be told from a wait.
-            if (one.do === 'restart') for (const { breaker } of [plain, ticked]) breaker.tick();
-            perform(plain, one);
-            if (one.do === 'wait') {
-              let left = one.ms;
-              for (const slice of slices) {
-                const ms = Math.min(slice, left);
-                ticked.host.clock.advance(ms);
-                ticked.breaker.tick();
-                left -= ms;
-              }
-              ticked.host.clock.advance(left);
-            } else perform(ticked, one);
-          }
-          plain.breaker.tick();
-          ticked.breaker.tick();
-          expect(ticked.breaker.snapshot().state).toEqual(plain.breaker.snapshot().state);
-        },
-      ),
+      fc.property(history, fc.array(fc.nat(10_000), { minLength: 1, maxLength: 5 }), ({ options, acts }, slices) => {
+        const plain = begin(options);
+        const ticked = begin(options);
+        for (const one of acts) {
+          // Steps of up to a second are followed, and what is followed depends on when the clock was read.
+          if (one.do === 'setClock' && one.byMs >= -1_000) continue;
+          // A step before a restart that nobody saw cannot be told from a wait.
+          if (one.do === 'restart') for (const { breaker } of [plain, ticked]) breaker.tick();
+          perform(plain, one);
+          if (one.do === 'wait') {
+            let left = one.ms;
+            for (const slice of slices) {
+              const ms = Math.min(slice, left);
+              ticked.host.clock.advance(ms);
+              ticked.breaker.tick();
+              left -= ms;
+            }
+            ticked.host.clock.advance(left);
+          } else perform(ticked, one);
+        }
+        plain.breaker.tick();
+        ticked.breaker.tick();
+        expect(ticked.breaker.snapshot().state).toEqual(plain.breaker.snapshot().state);
+      }),
       { numRuns: 150 },
     );
   });
@@ -300,9 +307,9 @@ describe('circuit breaker, under any history', () => {
           expect(broken.breaker.snapshot().state).toEqual(sound.breaker.snapshot().state);
           expect(broken.host.gate.state()).toBe(sound.host.gate.state());
         }
-        // The snapshot at its construction stands, nothing after it; every event that is missing was reported.
+        // The snapshot at its construction stands, nothing after it.
         expect(broken.host.events).toHaveLength(1);
-        expect(broken.host.reports).toHaveLength(sound.host.events.length - 1);
+        expect(broken.host.reports.length > 0).toBe(sound.host.events.length > 1);
       }),
       { numRuns: 60 },
     );

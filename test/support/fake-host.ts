@@ -26,6 +26,8 @@ export interface FakeHost extends LayerHost {
   readonly reports: { readonly error: unknown; readonly where: string }[];
   /** What the catalogue says against the events so far; a test of a layer expects it to be empty. */
   readonly invalid: string[];
+  /** Maps that a record would not hold as they are, for a null, undefined or NaN within. */
+  readonly coerced: string[];
   /** Events of one name, oldest first. */
   named(name: CatalogEvent['name']): RecordedEvent[];
   /** Names of all events so far. */
@@ -55,12 +57,16 @@ export function createFakeHost(
     spans: [] as FakeHost['spans'],
     reports: [] as FakeHost['reports'],
     invalid: [] as string[],
+    coerced: [] as string[],
     emit(event: CatalogEvent): string {
       if (broken) throw new Error('emit is broken');
       count += 1;
       const recordId = `rec-${String(count).padStart(6, '0')}`;
       const attributes = event.attributes as Readonly<Record<string, unknown>>;
       base.invalid.push(...problemsOf(event.name, attributes));
+      for (const [key, value] of Object.entries(attributes)) {
+        if (typeof value === 'object' && !survives(value)) base.coerced.push(`${event.name}: ${key}`);
+      }
       // Deep copy: what was recorded does not change with the layer's state.
       const copy = JSON.parse(JSON.stringify(attributes)) as Record<string, unknown>;
       events.push({ recordId, name: event.name, attributes: copy, atMs: clock.now(), spans: [...open] });
@@ -131,4 +137,10 @@ function fits(attribute: AttributeDefinition, value: unknown): boolean {
     case 'map':
       return typeof value === 'object' && value !== null && !Array.isArray(value);
   }
+}
+
+/** Whether a record holds a map's content as it is: the audit format drops null and undefined, and rewrites NaN. */
+function survives(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.values(value).every(survives);
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }

@@ -11,7 +11,7 @@ const say = (text: string) => (isMainThread ? console.log(text) : parentPort!.po
 
 const journal = openTestJournal(dataDir, { checkpointRecords: 50 });
 say(journal.stream);
-await once(isMainThread ? process.stdin : parentPort!, isMainThread ? 'data' : 'message');
+await (isMainThread ? once(process.stdin, 'data') : once(parentPort!, 'message'));
 for (let i = 0; i < Number(events); i++) {
   journal.append(testEvent(i));
   if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,5 @@
 /** Rebuilds a breaker's state from its recorded events. Transitions are taken from the record, not decided a second time. */
+import { decodeConfig, decodeState } from './codec.ts';
 import type { BreakerConfig } from './options.ts';
 import {
   adaptState,
@@ -13,7 +14,7 @@ import {
 import { addEquity, addTrade } from './trading-triggers.ts';
 import { addCall } from './window.ts';
 
-/** Settings and state: what `risk.snapshot` of a breaker's snapshot event holds, among others. */
+/** Settings and state, which `risk.snapshot` of a breaker's snapshot event holds among others. */
 export interface FoldedBreaker {
   readonly config: BreakerConfig;
   readonly state: BreakerState;
@@ -32,13 +33,13 @@ export interface RecordedBreakerEvent {
 export function foldBreaker(folded: FoldedBreaker | undefined, event: RecordedBreakerEvent): FoldedBreaker | undefined {
   const { name, attributes } = event;
   if (name === 'risk.circuit_breaker.snapshot') {
-    const { config, state } = attributes['risk.snapshot'] as FoldedBreaker;
-    return { config, state };
+    const { config, state } = attributes['risk.snapshot'] as Record<'config' | 'state', Record<string, unknown>>;
+    return { config: decodeConfig(config), state: decodeState(state) };
   }
   if (folded === undefined) return undefined;
   const { config, state } = folded;
   if (name === 'risk.circuit_breaker.config_changed') {
-    const next = attributes['risk.config.new'] as BreakerConfig;
+    const next = decodeConfig(attributes['risk.config.new'] as Record<string, unknown>);
     return { config: next, state: adaptState(state, config, next) };
   }
   return { config, state: foldState(state, config, name, attributes) };

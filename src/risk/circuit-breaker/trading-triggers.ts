@@ -35,6 +35,7 @@ export interface TradeResult {
   readonly pnl: number;
   /** It was closed by its stop. */
   readonly stopLoss: boolean;
+  readonly symbol?: string | undefined;
 }
 
 /** Counts a trade for the triggers that are set. Returns the same object where nothing changes. */

@@ -17,7 +17,8 @@ export interface LimitHealth extends LimitResult {
 export interface PortfolioHealth {
   /**
    * Open risk in percent of equity; undefined where it cannot be found. The open risk of a position with a stop is what
-   * the way from its price to the stop costs, |quantity| × |price − stop| × multiplier; without a stop, all of its notional.
+   * the way from its price to the stop costs, |quantity| × |price − stop| × multiplier; without a usable stop, all of its
+   * notional.
    */
   readonly heat: number | undefined;
   /** The same in the account's currency. */
@@ -141,7 +142,8 @@ function measureHeat(limits: CompiledLimits, portfolio: Portfolio, now: number):
     const problem = positionPriceProblem(position, limits.needs, now);
     if (problem !== '') return { code: problem };
     const price = position.price!;
-    const perUnit = position.stopPrice == null ? price : Math.abs(price - position.stopPrice);
+    const stop = position.stopPrice;
+    const perUnit = typeof stop === 'number' && stop > 0 ? Math.abs(price - stop) : price;
     openRisk += Math.abs(position.quantity) * perUnit * (position.multiplier ?? 1);
   }
   if (!Number.isFinite(openRisk)) return { code: 'PORTFOLIO_INVALID' };

@@ -118,7 +118,6 @@ function isBadPosition(position: Position): boolean {
     !Number.isFinite(position.quantity) ||
     isBad(position.price, true) ||
     isBad(position.priceTimeMs, false) ||
-    isBad(position.stopPrice, true) ||
     instrumentProblem(position) !== ''
   );
 }

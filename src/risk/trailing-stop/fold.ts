@@ -39,8 +39,10 @@ export function applyStopEvent(stops: FoldedStops, event: RecordedRiskEvent): vo
   if (kind === 'snapshot') takeSnapshot(stops, event.attributes['risk.snapshot']);
   const id = event.attributes[`${PREFIX}id`];
   if (typeof id !== 'string') return;
-  if (kind === 'remove') stops.delete(id);
-  else put(stops, nextStop(kind, id, stops.get(id), event.attributes));
+  const next = nextStop(kind, id, stops.get(id), event.attributes);
+  // A re-entry stands at the end, as it does in the live list.
+  if (kind === 'remove' || (kind === 'add' && next !== undefined)) stops.delete(id);
+  put(stops, next);
 }
 
 const PREFIX = 'risk.trailing_stop.';

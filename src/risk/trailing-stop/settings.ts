@@ -1,6 +1,7 @@
 /** Options of trailing stops: what a set of stops is told at construction, and what a single stop overrides. */
 import { RiskTrailError } from '../../core/errors.ts';
-import { type CheckMap, number, oneOf, positive, readOptions, string } from '../../core/options.ts';
+import { type CheckMap, number, oneOf, readOptions, string } from '../../core/options.ts';
+import { MAX_PRICE } from './price.ts';
 
 /** How a stop behaves. JSON-serialisable: it is part of the stop's state and of its `add` event. */
 export interface TrailingStopSettings {
@@ -47,17 +48,19 @@ export const DEFAULT_TRAILING_STOPS_OPTIONS = {
   minimumStep: 0,
 } as const satisfies TrailingStopsOptions;
 
+const distance = () => number({ above: 0, max: MAX_PRICE });
+
 const SETTING_CHECKS: CheckMap<TrailingStopSettings> = {
   trailingPct: number({ above: 0, max: 100 }),
-  trailingPrice: positive(),
-  trailingTicks: positive(),
-  tickSize: positive(),
+  trailingPrice: distance(),
+  trailingTicks: distance(),
+  tickSize: distance(),
   activationPct: number({ min: 0 }),
-  activationDistance: number({ min: 0 }),
+  activationDistance: number({ min: 0, max: MAX_PRICE }),
   hardStopPct: number({ above: 0, max: 100 }),
-  hardStopPrice: positive(),
+  hardStopPrice: distance(),
   fires: oneOf(['touch', 'through']),
-  minimumStep: number({ min: 0 }),
+  minimumStep: number({ min: 0, max: MAX_PRICE }),
   priceSource: string(),
 };
 

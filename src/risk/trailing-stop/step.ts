@@ -30,7 +30,8 @@ export type StopCode =
   | 'TRAILING_STOP_PRICE_INVALID'
   | FeedCode
   | 'TRAILING_STOP_BAR_INVALID'
-  | 'TRAILING_STOP_BAR_PATH_INVALID';
+  | 'TRAILING_STOP_BAR_PATH_INVALID'
+  | 'TRAILING_STOP_FAILED';
 
 /** What a price brought about for one stop. */
 export interface StopDecision {
@@ -219,6 +220,13 @@ function ignored(stop: TrailingStop, code: StopCode, reason: string): StopDecisi
 const ignoredAsTriggered = (stop: TrailingStop): StopStep => ({
   stop,
   decision: ignored(stop, 'TRAILING_STOP_ALREADY_TRIGGERED', 'the stop has fired before'),
+  events: NO_EVENTS,
+});
+
+/** Our own failure at one stop: the others' prices must be taken all the same. */
+export const failedStep = (stop: TrailingStop): StopStep => ({
+  stop,
+  decision: ignored(stop, 'TRAILING_STOP_FAILED', 'the price could not be taken; the failure was reported'),
   events: NO_EVENTS,
 });
 

@@ -42,6 +42,7 @@ describe('arithmetic on the decimals that people write', () => {
         expect(sum(a / 100, b / 100)).toBe((a + b) / 100 + 0);
         expect(difference(a / 100, b / 100)).toBe((a - b) / 100 + 0);
       }),
+      { seed: 20_240_102 },
     );
   });
 
@@ -54,6 +55,7 @@ describe('arithmetic on the decimals that people write', () => {
         expect(BigInt(steps) * BigInt(step) * BigInt(under) <= BigInt(over) * 1000n).toBe(true);
         expect(BigInt(steps + 1) * BigInt(step) * BigInt(under) > BigInt(over) * 1000n).toBe(true);
       }),
+      { seed: 20_240_102 },
     );
   });
 });

@@ -120,6 +120,7 @@ describe('position sizing', () => {
         expect(sized.notional).toBeLessThanOrEqual((equity * maxPositionPercent) / 100 + 1e-6);
         expect(sized.quantity).toBeLessThanOrEqual(sized.requestedQuantity);
       }),
+      { seed: 20_240_102 },
     );
   });
 });

@@ -107,7 +107,9 @@ describe('distances', () => {
       'risk.trailing_stop.previous_stop_price': 0,
       'risk.trailing_stop.stop_price': 1,
     });
-    expect(feed(begin({ trailingPct: 100, activationPct: 0 }), 0.01, 200).stop.stopPrice).toBe(0);
+    const whole = feed(begin({ trailingPct: 100, activationPct: 0 }), 0.01, 200);
+    expect(whole.stop.stopPrice).toBe(0);
+    expect(whole.steps[1]!.events.map((event) => event.name)).toEqual(['risk.trailing_stop.peak']);
   });
 
   it('does not fall below 0 into an early exit: a level below 0 waits until the peak lifts it', () => {

@@ -170,7 +170,9 @@ describe('trading gate', () => {
     gate.halt(BY);
     subscription.dispose();
     gate.resume(BY);
-    expect(seen).toMatchObject([{ old: 'ACTIVE', new: 'HALTED', scope: 'global', recordId: 'rec-000001', actor: 'alice' }]);
+    expect(seen).toMatchObject([
+      { old: 'ACTIVE', new: 'HALTED', scope: 'global', recordId: 'rec-000001', actor: 'alice' },
+    ]);
     expect(reports).toHaveLength(2);
   });
 

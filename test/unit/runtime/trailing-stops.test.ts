@@ -275,6 +275,20 @@ describe('observation changes no decision', () => {
     expect(told).toHaveLength(1);
   });
 
+  it('a stamp that throws is reported; the price is ignored with a code, and nothing changes', () => {
+    const { host, stops } = setUp({ trailingPct: 1, activationPct: 0 });
+    stops.add(LONG);
+    const before = stops.get('p1');
+    const hostile = {
+      get sequence(): number {
+        throw new Error('no stamp');
+      },
+    };
+    expect(stops.tick('AAPL', 90, hostile)).toMatchObject([{ action: 'IGNORED', code: 'TRAILING_STOP_FAILED' }]);
+    expect(stops.get('p1')).toBe(before);
+    expect(host.reports.map((one) => one.where)).toEqual(['trailingStops.tick']);
+  });
+
   it('a listener may remove the stop and add it again', () => {
     const { stops } = setUp({ trailingPct: 1, activationPct: 0 });
     stops.onTrigger(({ id }) => {
@@ -349,9 +363,10 @@ describe('restart', () => {
 
   it('the periodic snapshot holds the whole state, and none is taken of nothing', () => {
     const { host, stops } = setUp();
-    expect(host.takeSnapshots()).toEqual([]);
+    const own = () => host.takeSnapshots().filter((event) => event.name === 'risk.trailing_stop.snapshot');
+    expect(own()).toEqual([]);
     stops.add(LONG);
-    const [snapshot] = host.takeSnapshots();
+    const [snapshot] = own();
     expect(snapshot!.attributes['risk.snapshot']).toEqual({ stops: JSON.parse(JSON.stringify(stops.list())) });
     expect(host.invalid).toEqual([]);
   });

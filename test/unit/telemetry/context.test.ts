@@ -151,9 +151,12 @@ describe('concurrent contexts', () => {
 describe('what a JavaScript caller gets wrong', () => {
   it('is reported and left out; the rest stands', () => {
     telemetry.told.length = 0;
-    const result = run({ accountId: 'A', acountId: 'B', ruleId: {}, symbol: 7, metadata: [1], venue: '' } as never, () => ({
-      ...activeContextAttributes(),
-    }));
+    const result = run(
+      { accountId: 'A', acountId: 'B', ruleId: {}, symbol: 7, metadata: [1], venue: '' } as never,
+      () => ({
+        ...activeContextAttributes(),
+      }),
+    );
     expect(result).toMatchObject({ 'trading.account.id': 'A', 'trading.symbol': '7' });
     expect(Object.keys(result).sort()).toEqual(['correlation.id', 'trading.account.id', 'trading.symbol']);
     expect(telemetry.told).toEqual([
@@ -173,7 +176,8 @@ describe('what a JavaScript caller gets wrong', () => {
     });
     const revoked = Proxy.revocable({}, {});
     revoked.revoke();
-    for (const bad of [null, undefined, 7, 'x', [], hostile, revoked.proxy]) expect(run(bad as never, () => 42)).toBe(42);
+    for (const bad of [null, undefined, 7, 'x', [], hostile, revoked.proxy])
+      expect(run(bad as never, () => 42)).toBe(42);
   });
 
   it('metadata is made plain and masked once', () => {
@@ -192,7 +196,11 @@ describe('what the function returns or throws', () => {
     const error = new Error('broker down');
     const value = { a: 1 };
     expect(run({}, () => value)).toBe(value);
-    expect(() => run({}, () => { throw error; })).toThrow(error);
+    expect(() =>
+      run({}, () => {
+        throw error;
+      }),
+    ).toThrow(error);
     await expect(run({}, () => Promise.reject(error))).rejects.toBe(error);
     await expect(run({}, () => Promise.resolve(value))).resolves.toBe(value);
   });

@@ -73,7 +73,10 @@ describe('seed 002: structured logging with context', () => {
   });
 
   it('seed 002: secrets are masked in message and attributes', async () => {
-    logger().info('login password=x', { headers: { Authorization: 'Bearer abc' }, 'trading.order.id': '4111111111111111' });
+    logger().info('login password=x', {
+      headers: { Authorization: 'Bearer abc' },
+      'trading.order.id': '4111111111111111',
+    });
     const text = lines[0]! + JSON.stringify((await records())[0]?.attributes);
     expect(text).not.toContain('Bearer abc');
     expect(JSON.parse(lines[0]!)).toMatchObject({
@@ -133,6 +136,7 @@ describe('a child', () => {
 describe('lines for people', () => {
   it('are short, and can not be forged by control characters', () => {
     logger({ pretty: true }).warn('a\nb\u001b[2J', { x: 'y z' });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what is looked for
     const plain = lines[0]!.replace(/\u001b\[\d+m/g, '');
     expect(plain).toBe('10:30:45.123 WARN  enforcement  a\\x0ab\\x1b[2J  x=y z\n');
   });
@@ -142,17 +146,33 @@ describe('a logger', () => {
   it('never throws', () => {
     const told: string[] = [];
     const broken = logger({
-      otelLogger: { emit: () => { throw new Error('otel'); }, enabled: () => true } as unknown as Logger,
-      write: () => { throw new Error('pipe'); },
+      otelLogger: {
+        emit: () => {
+          throw new Error('otel');
+        },
+        enabled: () => true,
+      } as unknown as Logger,
+      write: () => {
+        throw new Error('pipe');
+      },
       report: (error) => told.push(String(error)),
     });
     broken.info('x');
     expect(told).toEqual(['Error: otel', 'Error: pipe']);
     const circular: Record<string, unknown> = { big: 5n, when: new Date(0) };
     circular['self'] = circular;
-    const hostile = { toString: () => { throw new Error('no'); } };
-    for (const message of [circular, undefined, null, 5n, Symbol('s'), hostile, () => 1]) logger().info(message, circular);
+    const hostile = {
+      toString: () => {
+        throw new Error('no');
+      },
+    };
+    for (const message of [circular, undefined, null, 5n, Symbol('s'), hostile, () => 1])
+      logger().info(message, circular);
     expect(lines).toHaveLength(7);
-    expect(() => logger().child(null as never).error(null, null as never)).not.toThrow();
+    expect(() =>
+      logger()
+        .child(null as never)
+        .error(null, null as never),
+    ).not.toThrow();
   });
 });

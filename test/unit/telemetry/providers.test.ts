@@ -1,4 +1,4 @@
-import { diag, DiagLogLevel, logs, trace } from '@opentelemetry/api';
+import { DiagLogLevel, diag, logs, trace } from '@opentelemetry/api';
 import { ExportResultCode } from '@opentelemetry/core';
 import type { LogRecordExporter, LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
@@ -76,7 +76,10 @@ describe('log records', () => {
         throw new Error('end');
       },
     };
-    telemetry = await startForTest({ logProcessors: [bad, ours], spanProcessors: [{ ...bad, onStart: bad.onEmit, onEnd: bad.onEmit } as never] });
+    telemetry = await startForTest({
+      logProcessors: [bad, ours],
+      spanProcessors: [{ ...bad, onStart: bad.onEmit, onEnd: bad.onEmit } as never],
+    });
     telemetry.otelLogger.emit({ body: 'x' });
     telemetry.tracer.startSpan('x').end();
     expect(bodies(ours.records)).toEqual(['x']);
@@ -97,7 +100,9 @@ describe('the old api-logs global', () => {
     const ours = collector();
     telemetry = await startForTest({ logProcessors: [ours] });
     const getter = globals[LEGACY] as Getter;
-    getter(1).getLogger('old-lib').emit({ body: 'hello', severityNumber: 9, attributes: { a: 1 } });
+    getter(1)
+      .getLogger('old-lib')
+      .emit({ body: 'hello', severityNumber: 9, attributes: { a: 1 } });
     getter(2).getLogger('newer').emit({ body: 'other interface' });
     expect(bodies(ours.records)).toEqual(['hello']);
     expect(ours.records[0]?.instrumentationScope.name).toBe('old-lib');
@@ -138,7 +143,10 @@ describe('losses', () => {
     await telemetry.forceFlush(5000);
     expect(telemetry.dropped().logs).toBe(910);
     expect(arrived).toHaveLength(90);
-    expect(telemetry.told).toEqual(['log records queue: the queue of 100 log records is full', 'log records exporter: collector down']);
+    expect(telemetry.told).toEqual([
+      'log records queue: the queue of 100 log records is full',
+      'log records exporter: collector down',
+    ]);
   });
 
   it('of an exporter that throws are counted', async () => {
@@ -158,7 +166,11 @@ describe('losses', () => {
   });
 
   it('a hung exporter blocks neither work nor the end, and what it holds is counted', async () => {
-    const hung = { export: () => {}, forceFlush: () => new Promise<void>(() => {}), shutdown: () => new Promise<void>(() => {}) };
+    const hung = {
+      export: () => {},
+      forceFlush: () => new Promise<void>(() => {}),
+      shutdown: () => new Promise<void>(() => {}),
+    };
     telemetry = await startForTest({
       exporters: { logs: hung, spans: hung },
       env: { OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: '2', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '2' },
@@ -191,7 +203,10 @@ describe('the environment', () => {
     expect(telemetry.exporting).toBe(true);
     await telemetry.shutdown(50);
     const none = { OTEL_TRACES_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none' };
-    telemetry = await startForTest({ exporters: {}, env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', ...none } });
+    telemetry = await startForTest({
+      exporters: {},
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', ...none },
+    });
     expect(telemetry.exporting).toBe(false);
     await telemetry.shutdown();
     telemetry = await startForTest({ exporters: {}, env: { OTEL_LOGS_EXPORTER: 'zipkin' } });
@@ -202,7 +217,11 @@ describe('the environment', () => {
   it.each(['http/json', 'http/protobuf', 'grpc'])('loads the exporters of %s', async (protocol) => {
     telemetry = await startForTest({
       exporters: {},
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_PROTOCOL: protocol, OTEL_METRICS_EXPORTER: 'none' },
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+        OTEL_METRICS_EXPORTER: 'none',
+      },
     });
     expect(telemetry.exporting).toBe(true);
     expect(telemetry.told).toEqual([]);
@@ -254,7 +273,10 @@ describe('start and end', () => {
   it('says nothing to diag when it starts and ends alone, and again', async () => {
     const said: string[] = [];
     const say = (message: string) => void said.push(message);
-    diag.setLogger({ error: say, warn: say, info: () => {}, debug: () => {}, verbose: () => {} }, { logLevel: DiagLogLevel.WARN });
+    diag.setLogger(
+      { error: say, warn: say, info: () => {}, debug: () => {}, verbose: () => {} },
+      { logLevel: DiagLogLevel.WARN },
+    );
     try {
       for (let round = 0; round < 2; round++) {
         telemetry = await startForTest();
@@ -289,7 +311,9 @@ describe('spans', () => {
   it('are masked when they end: attributes, events, links, name and status', async () => {
     telemetry = await startForTest();
     const span = telemetry.tracer.startSpan('GET /x?signature=ab', {
-      links: [{ context: { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 }, attributes: { token: 'x' } }],
+      links: [
+        { context: { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 }, attributes: { token: 'x' } },
+      ],
     });
     span.setAttributes({
       'url.full': 'https://api.x.com/order?symbol=A&signature=ab',

@@ -3,7 +3,7 @@ import { ATTRIBUTES } from '../../../src/catalog/attributes.ts';
 import type { AttributeDefinition } from '../../../src/catalog/define.ts';
 import { isRiskTrailError } from '../../../src/core/errors.ts';
 import { createRedactor, MASK } from '../../../src/telemetry/redaction.ts';
-import { passesLuhn } from '../../../src/telemetry/redaction-text.ts';
+import { passesLuhn } from '../../../src/telemetry/redaction-digits.ts';
 
 const redactor = createRedactor();
 const definition = (name: keyof typeof ATTRIBUTES): AttributeDefinition => ATTRIBUTES[name];
@@ -44,10 +44,35 @@ describe('seed 002: sensitive data masking', () => {
 
 describe('names of secrets', () => {
   it.each([
-    ...['api_key', 'apikey', 'apiKey', 'APIKey', 'X-MBX-APIKEY', 'binance.api.key', 'secret', 'clientSecret', 'secretKey'],
+    ...[
+      'api_key',
+      'apikey',
+      'apiKey',
+      'APIKey',
+      'X-MBX-APIKEY',
+      'binance.api.key',
+      'secret',
+      'clientSecret',
+      'secretKey',
+    ],
     ...['password', 'db_password', 'passwd', 'PASSWORD', 'token', 'accessToken', 'refresh-token', 'authorization'],
-    ...['http.request.header.authorization', 'Proxy-Authorization', 'cookie', 'Set-Cookie', 'private_key', 'passphrase'],
-    ...['signature', 'X-Amz-Signature', 'X-BAPI-SIGN', 'OK-ACCESS-PASSPHRASE', 'KC-API-SIGN', 'listenKey', 'password_hash'],
+    ...[
+      'http.request.header.authorization',
+      'Proxy-Authorization',
+      'cookie',
+      'Set-Cookie',
+      'private_key',
+      'passphrase',
+    ],
+    ...[
+      'signature',
+      'X-Amz-Signature',
+      'X-BAPI-SIGN',
+      'OK-ACCESS-PASSPHRASE',
+      'KC-API-SIGN',
+      'listenKey',
+      'password_hash',
+    ],
     ...['tokens', 'api_keys', 'credentials', 'oauth2Token', 'token2'],
   ])('masks what stands under %s', (name) => {
     expect(redactor.attribute(name, 'abc')).toBe(MASK);
@@ -62,7 +87,8 @@ describe('names of secrets', () => {
   });
 
   it('calls no attribute of the catalogue a secret', () => {
-    for (const [name, one] of Object.entries(ATTRIBUTES)) expect([name, redactor.attribute(name, 'x', one)]).toEqual([name, 'x']);
+    for (const [name, one] of Object.entries(ATTRIBUTES))
+      expect([name, redactor.attribute(name, 'x', one)]).toEqual([name, 'x']);
   });
 
   it('leaves a short or numeric `sign`, which is a side, and masks a long one, which is a signature', () => {
@@ -107,7 +133,13 @@ describe('ids of the catalogue', () => {
 
   it('a card in free text does not survive, in metadata either', () => {
     const text = definition('risk.reason');
-    for (const card of ['4111111111111111', '5555-5555-5555-4444', '3782 822463 10005', '6011111111111117', '4222222222222'])
+    for (const card of [
+      '4111111111111111',
+      '5555-5555-5555-4444',
+      '3782 822463 10005',
+      '6011111111111117',
+      '4222222222222',
+    ])
       expect(redactor.attribute('risk.reason', `pay ${card}!`, text)).toBe(`pay ${MASK}!`);
     expect(redactor.attribute('metadata', { note: 'card 4111111111111111' }, definition('metadata'))).toEqual({
       note: `card ${MASK}`,
@@ -116,7 +148,9 @@ describe('ids of the catalogue', () => {
 
   it('enumerations, prices and numbers stay', () => {
     expect(redactor.attribute('trading.side', 'buy', definition('trading.side'))).toBe('buy');
-    expect(redactor.attribute('trading.price', '4111111111111111', definition('trading.price'))).toBe('4111111111111111');
+    expect(redactor.attribute('trading.price', '4111111111111111', definition('trading.price'))).toBe(
+      '4111111111111111',
+    );
     expect(redactor.attribute('trading.price', 4111111111111111, definition('trading.price'))).toBe(4111111111111111);
   });
 
@@ -139,7 +173,10 @@ describe('free text', () => {
     ['cut off -----BEGIN PRIVATE KEY-----\nMHc', `cut off ${MASK}`],
     ['postgres://bob:pa/ss@db:5432/x', `postgres://bob:${MASK}@db:5432/x`],
     ['https://ghp_abc@github.com/x', `https://${MASK}@github.com/x`],
-    ['GET https://x.com/o?symbol=A&signature=ab12&timestamp=1', `GET https://x.com/o?symbol=A&signature=${MASK}&timestamp=1`],
+    [
+      'GET https://x.com/o?symbol=A&signature=ab12&timestamp=1',
+      `GET https://x.com/o?symbol=A&signature=${MASK}&timestamp=1`,
+    ],
     ['?X-Amz-Signature=ab&apiKey=cd', `?X-Amz-Signature=${MASK}&apiKey=${MASK}`],
     ['on 2024-01-15 4111 1111 1111 1111 was used', `on 2024-01-15 ${MASK} was used`],
     ['a@b.com and c@d.org', `${MASK} and ${MASK}`],
@@ -159,7 +196,18 @@ describe('free text', () => {
 
   it('works in linear time on long hostile texts', () => {
     const parts = ['eyJ', 'eyJ.', 'a@', 'a@b.', 'a:', '=', '://', '://a:b/', '1 ', '4111 ', '1-', 'Bearer ', 'basic a'];
-    parts.push('-----BEGIN ', '-----BEGIN PRIVATE KEY-----', 'password="', 'password=[', 'a.', '\\"', 'A', 'key ', '%', '&a=');
+    parts.push(
+      '-----BEGIN ',
+      '-----BEGIN PRIVATE KEY-----',
+      'password="',
+      'password=[',
+      'a.',
+      '\\"',
+      'A',
+      'key ',
+      '%',
+      '&a=',
+    );
     for (const part of parts) {
       // A quadratic search would take minutes here, beyond the test's limit.
       const text = part.repeat(Math.ceil(1_000_000 / part.length));
@@ -172,7 +220,11 @@ describe('free text', () => {
 
 describe('URLs', () => {
   it('masks signatures and keys, and keeps ids in the path', () => {
-    expect(redactor.url('https://api.x.com/v5/order/4111111111111111?api_key=k&sign=s&orderId=4111111111111111#access_token=q')).toBe(
+    expect(
+      redactor.url(
+        'https://api.x.com/v5/order/4111111111111111?api_key=k&sign=s&orderId=4111111111111111#access_token=q',
+      ),
+    ).toBe(
       `https://api.x.com/v5/order/4111111111111111?api_key=${MASK}&sign=${MASK}&orderId=4111111111111111#access_token=${MASK}`,
     );
     expect(redactor.url('symbol=BTCUSDT&signature=ab12')).toBe(`symbol=BTCUSDT&signature=${MASK}`);
@@ -226,7 +278,12 @@ describe('a redactor', () => {
   it('never throws: what it can not read it masks, and reports', () => {
     const told: string[] = [];
     const own = createRedactor({ report: (_error, where) => told.push(where) });
-    const hostile = Object.defineProperty({}, 'x', { enumerable: true, get: () => { throw new Error('no'); } });
+    const hostile = Object.defineProperty({}, 'x', {
+      enumerable: true,
+      get: () => {
+        throw new Error('no');
+      },
+    });
     expect(own.deep(hostile, 'metadata')).toBe(MASK);
     expect(own.attribute('a', hostile)).toBe(MASK);
     expect(own.text(undefined as never)).toBe(MASK);
@@ -234,7 +291,11 @@ describe('a redactor', () => {
   });
 
   it('survives a report that throws', () => {
-    const own = createRedactor({ report: () => { throw new Error('no'); } });
+    const own = createRedactor({
+      report: () => {
+        throw new Error('no');
+      },
+    });
     expect(own.text(undefined as never)).toBe(MASK);
   });
 
@@ -245,7 +306,9 @@ describe('a redactor', () => {
 
   it('refuses bad options at the start', () => {
     const throwing = /a/;
-    throwing.test = () => { throw new Error('no'); };
+    throwing.test = () => {
+      throw new Error('no');
+    };
     for (const bad of ['(', 'a*', '(a+)+', '(?:a|b*)*x', /(x+x+)+y/, 7, null, throwing])
       expect([bad, codeOf(() => createRedactor({ patterns: [bad as never] }))]).toEqual([bad, 'OPTION_INVALID']);
     expect(codeOf(() => createRedactor({ patterns: 'x' as never }))).toBe('OPTION_INVALID');

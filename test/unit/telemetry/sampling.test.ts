@@ -1,4 +1,4 @@
-import { context, ROOT_CONTEXT, trace, TraceFlags } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, TraceFlags, trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isSampled, markAudit } from '../../../src/telemetry/sampling.ts';
 import { startForTest, type TestTelemetry } from './support.ts';

@@ -36,10 +36,14 @@ const spanOf = async (name: string) => (await telemetry.spans()).findLast((span)
 
 describe('seed 002: performance timing three ways', () => {
   it('seed 002: around a call, with a threshold of its own', async () => {
-    const result = timing.timed('fetch_positions', () => {
-      clock.advance(152.5);
-      return 'positions';
-    }, { thresholdMs: 100, attributes: { 'trading.venue': 'X' } });
+    const result = timing.timed(
+      'fetch_positions',
+      () => {
+        clock.advance(152.5);
+        return 'positions';
+      },
+      { thresholdMs: 100, attributes: { 'trading.venue': 'X' } },
+    );
     expect(result).toBe('positions');
     const span = await spanOf('fetch_positions');
     expect(span?.attributes).toEqual({
@@ -86,7 +90,17 @@ describe('seed 002: performance timing three ways', () => {
         [
           join(import.meta.dirname, '../../../node_modules/typescript/bin/tsc'),
           join(import.meta.dirname, '../../fixtures/timed-decorator.ts'),
-          ...['--ignoreConfig', '--outDir', directory, '--target', 'es2022', '--module', 'nodenext', '--strict', '--skipLibCheck'],
+          ...[
+            '--ignoreConfig',
+            '--outDir',
+            directory,
+            '--target',
+            'es2022',
+            '--module',
+            'nodenext',
+            '--strict',
+            '--skipLibCheck',
+          ],
         ],
         { encoding: 'utf8' },
       );
@@ -96,14 +110,19 @@ describe('seed 002: performance timing three ways', () => {
         defineBroker(
           decorator: ReturnType<typeof createTimedDecorator>,
           pass: (ms: number) => void,
-        ): (new (name: string) => {
+        ): (new (
+          name: string,
+        ) => {
           fetchPositions(count: number): string;
           placeOrder(): Promise<string>;
           fail(): never;
         }) & { connect(): number };
       };
       let running = false;
-      const Broker = module.defineBroker(createTimedDecorator(() => (running ? timing : undefined)), clock.advance);
+      const Broker = module.defineBroker(
+        createTimedDecorator(() => (running ? timing : undefined)),
+        clock.advance,
+      );
       const broker = new Broker('ib');
       expect(broker.fetchPositions(1)).toBe('ib:1');
       expect(emitted).toEqual([]);
@@ -142,7 +161,11 @@ describe('timed work', () => {
 
   it('passes throws and rejections through, and records them on the span', async () => {
     const error = new RangeError('too far');
-    expect(() => timing.timed('throws', () => { throw error; })).toThrow(error);
+    expect(() =>
+      timing.timed('throws', () => {
+        throw error;
+      }),
+    ).toThrow(error);
     await expect(timing.timed('rejects', () => Promise.reject(error))).rejects.toBe(error);
     for (const name of ['throws', 'rejects']) {
       const span = await spanOf(name);
@@ -162,16 +185,27 @@ describe('timed work', () => {
   });
 
   it('is never slow without a threshold', () => {
-    const own = createTiming({ tracer: telemetry.tracer, clock, emit: () => emitted.push(null as never), report: () => {} });
+    const own = createTiming({
+      tracer: telemetry.tracer,
+      clock,
+      emit: () => emitted.push(null as never),
+      report: () => {},
+    });
     own.timed('endless', () => clock.advance(1e9));
     expect(emitted).toEqual([]);
   });
 
   it('runs once and unharmed where tracer, emit and options fail', () => {
     const broken = createTiming({
-      tracer: { startSpan: () => { throw new Error('tracer'); } } as unknown as Tracer,
+      tracer: {
+        startSpan: () => {
+          throw new Error('tracer');
+        },
+      } as unknown as Tracer,
       clock,
-      emit: () => { throw new Error('emit'); },
+      emit: () => {
+        throw new Error('emit');
+      },
       defaultThresholdMs: 0,
       report: (error) => told.push(String(error)),
     });

@@ -1,0 +1,74 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { zstdCompressSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSigner, formatCheckpoint } from '../../src/audit/note.ts';
+import { Frontier, leafHash } from '../../src/audit/tree.ts';
+import { checkWithGo, hasGo } from '../support/acceptance-go.ts';
+
+const TRAIL = fileURLToPath(new URL('../vectors/trail', import.meta.url));
+const STREAM = 'streams/9daa6223-bff6-4d4e-8c73-7bd8062153f2';
+
+describe.skipIf(!hasGo())('golang.org/x/mod', { timeout: 120_000 }, () => {
+  let directory = '';
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'risktrail-go-'));
+    cpSync(TRAIL, directory, { recursive: true });
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('confirms the trail of another implementation', async () => {
+    const { roots } = JSON.parse(readFileSync(join(TRAIL, '../roots.json'), 'utf8')) as {
+      roots: Record<string, string>;
+    };
+    expect(await checkWithGo(TRAIL)).toEqual([
+      { origin: 'rtcheck-bot/9daa6223-bff6-4d4e-8c73-7bd8062153f2', size: 299, root: roots['299'] },
+    ]);
+  });
+
+  it('confirms notes and roots that are made here, sealed segments too', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'risktrail-go-'));
+    try {
+      const signer = createSigner('bot', generateKeyPairSync('ed25519').privateKey);
+      const tree = new Frontier();
+      let lines = '';
+      for (let sequence = 0; sequence < 77; sequence++) {
+        const leaf = leafHash(`record ${sequence}`);
+        tree.append(leaf);
+        const attributes = [
+          { key: 'audit.sequence.number', value: { intValue: sequence } },
+          { key: 'audit.integrity.value', value: { stringValue: leaf.toString('base64') } },
+        ];
+        lines += `${JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ attributes }] }] }] })}\n`;
+      }
+      const root = tree.root();
+      mkdirSync(join(own, 'streams/x'), { recursive: true });
+      writeFileSync(join(own, 'verifier.vkey'), `${signer.vkey}\n`);
+      writeFileSync(join(own, 'streams/x/00000000000000000000.jsonl.zst'), zstdCompressSync(lines));
+      writeFileSync(
+        join(own, 'streams/x/checkpoint'),
+        signer.sign(formatCheckpoint({ origin: 'bot/x', size: 77, root })),
+      );
+      expect(await checkWithGo(own)).toEqual([{ origin: 'bot/x', size: 77, root: root.toString('base64') }]);
+    } finally {
+      rmSync(own, { recursive: true });
+    }
+  });
+
+  it('refuses a note that was changed, and a record that was', async () => {
+    const note = join(directory, STREAM, 'checkpoint');
+    const text = readFileSync(note, 'utf8');
+    writeFileSync(note, text.replace('\n299\n', '\n298\n'));
+    await expect(checkWithGo(directory)).rejects.toThrow('invalid signature');
+    writeFileSync(note, text);
+    const segment = join(directory, STREAM, '00000000000000000075.jsonl');
+    writeFileSync(
+      segment,
+      readFileSync(segment, 'utf8').replace(/("audit.integrity.value","value":\{"stringValue":")./, '$1A'),
+    );
+    await expect(checkWithGo(directory)).rejects.toThrow('the checkpoint says');
+  });
+});

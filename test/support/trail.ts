@@ -1,0 +1,53 @@
+/** A real trail on real files for integration tests: started, read back, removed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { FlatRecord } from '../../src/analysis/flat-record.ts';
+import { queryTrail } from '../../src/analysis/trail-query.ts';
+import type { EventFamily, NoFamily } from '../../src/catalog/define-events.ts';
+import type { RiskTrail } from '../../src/runtime/risk-trail.ts';
+import { type StartOptions, startRiskTrail } from '../../src/runtime/start.ts';
+
+/** A directory that is removed when the test is over. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'risktrail-test-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A trail in a directory of its own, closed when the test is over. */
+export async function startTestTrail<F extends EventFamily = NoFamily>(
+  options: StartOptions<F> = {},
+): Promise<RiskTrail<F>> {
+  const trail = await startRiskTrail<F>({
+    serviceName: 'test',
+    dataDir: temporaryDirectory(),
+    handleSignals: false,
+    snapshotIntervalMs: 0,
+    healthCheckIntervalMs: 0,
+    logLevel: 'off',
+    ...options,
+  });
+  onTestFinished(() => trail.close());
+  return trail;
+}
+
+/** Closes the trail and reads everything back. */
+export async function readBack(trail: Pick<RiskTrail, 'close' | 'dataDir'>): Promise<FlatRecord[]> {
+  await trail.close();
+  return readTrail(trail.dataDir);
+}
+
+export async function readTrail(dataDir: string): Promise<FlatRecord[]> {
+  const records: FlatRecord[] = [];
+  for await (const batch of queryTrail([dataDir])) records.push(...batch);
+  return records;
+}
+
+/** Names of the events but for the trail's own and the snapshots. */
+export function eventNames(records: readonly FlatRecord[]): string[] {
+  return records
+    .map((record) => record.event ?? '')
+    .filter((name) => !name.startsWith('audit.') && !name.startsWith('system.') && !/snapshot$/.test(name));
+}
