@@ -3,9 +3,10 @@
  *
  *     node --expose-gc bench/emit.bench.ts
  */
+
+import { hash } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { hash } from 'node:crypto';
 import { LoggerProvider, type LogRecordProcessor } from '@opentelemetry/sdk-logs';
 import pino from 'pino';
 import { RecordEncoder } from '../src/audit/encode.ts';
@@ -100,7 +101,9 @@ for (let i = 0; i < CALLS; i++) {
   single[i] = (performance.now() - start) * 1000;
   if (i % 50 === 0) await breathe();
 }
-console.log(`\n### Single calls with checkpoints beside them (${CALLS} calls, ${trail.health().journal!.checkpoints} checkpoints)\n`);
+console.log(
+  `\n### Single calls with checkpoints beside them (${CALLS} calls, ${trail.health().journal!.checkpoints} checkpoints)\n`,
+);
 console.log(
   table(
     ['quantile', 'µs'],

@@ -149,6 +149,9 @@ type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=' | '~';
 const CONDITION = /^([^=!<>~\s]+)\s*(!=|>=|<=|=|>|<|~)(.*)$/s;
 const NUMERIC = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
+/** The attribute or member that a `--where` is about. */
+export const conditionKey = (condition: string): string => CONDITION.exec(condition)?.[1] ?? condition;
+
 /** One `--where`: a record must have the attribute and its value must compare as asked; of a list, one item is enough. */
 function parseCondition(condition: string): RecordFilter {
   const match = CONDITION.exec(condition);

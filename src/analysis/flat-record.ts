@@ -9,7 +9,14 @@
  */
 import type { PlainValue } from '../audit/otlp.ts';
 import type { AuditRecord } from '../audit/reader.ts';
-import { CATEGORIES, type Category, type EventDefinition, severityName } from '../catalog/define.ts';
+import { ATTRIBUTES } from '../catalog/attributes.ts';
+import {
+  type AttributeTable,
+  CATEGORIES,
+  type Category,
+  type EventDefinition,
+  severityName,
+} from '../catalog/define.ts';
 import { EVENTS } from '../catalog/events.ts';
 
 /** The members of every flat record, in the order of printing. */
@@ -67,6 +74,16 @@ const MEMBERS: ReadonlySet<string> = new Set<keyof FlatMembers>([
   'trace_id',
   'span_id',
 ]);
+
+/** Every name by which the catalogue's attributes and the members are asked for. */
+export const KNOWN_KEYS: readonly string[] = [...MEMBERS, ...Object.keys(ATTRIBUTES)];
+
+/** Whether a key is a member, an attribute of the catalogue, or a path into one that is a map. */
+export function isKnownKey(key: string): boolean {
+  return KNOWN_KEYS.some(
+    (name) => key === name || (key.startsWith(`${name}.`) && (ATTRIBUTES as AttributeTable)[name]?.type === 'map'),
+  );
+}
 
 /** From this severity number on a record belongs to the category `error`, too. */
 const ERROR_NUMBER = 17;

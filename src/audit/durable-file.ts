@@ -3,7 +3,18 @@
  * directory can't be opened for that, so the last step is skipped there.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, promises, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  promises,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Only its owner may read or write. */
@@ -81,6 +92,18 @@ export async function replaceFile(path: string, content: string, mode: number = 
   await syncDirectory(dirname(path));
 }
 
+/** Some file systems have no hard links. There, a second process could read a file that is being copied. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (!NO_LINKS.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    copyFileSync(from, to, constants.COPYFILE_EXCL);
+  }
+}
+
 /**
  * Creates a file unless it is there already: of several processes that try at once exactly one succeeds, and none ever sees
  * a part of the content.
@@ -89,7 +112,7 @@ export async function replaceFile(path: string, content: string, mode: number = 
 export function createFileSync(path: string, content: string, mode: number = PRIVATE_FILE_MODE): boolean {
   const temporary = writeTemporarySync(path, content, mode);
   try {
-    linkSync(temporary, path);
+    linkOrCopy(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;

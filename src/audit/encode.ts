@@ -5,33 +5,14 @@
  */
 import { hash } from 'node:crypto';
 import { createUuidV7 } from '../core/uuid.ts';
+import { type AuditInput, isFlags, isNanos, isRecordId, severityOf, spanIdOf, traceIdOf } from './audit-input.ts';
 import { type CanonicalAttributes, coerceAttributes } from './coerce.ts';
 import { asciiBytes, RecordBytes, utf8Bytes } from './record-bytes.ts';
 import { createShapeCache, type Shape, type ShapeCache, SLOT_RECORD_ID, SLOT_SEQUENCE } from './shape.ts';
 import { HASH_BYTES } from './tree.ts';
 import { otlpAttributes, writeAscii, writeNumber, writeValue } from './value.ts';
 
-/** One event to be recorded. Everything but `attributes` is what OpenTelemetry's LogRecord has. */
-export interface AuditInput {
-  readonly eventName: string;
-  /** OpenTelemetry severity number, 1–24; anything else is recorded as 0, unset. */
-  readonly severityNumber: number;
-  readonly severityText: string;
-  /** A short sentence for people. */
-  readonly body: string;
-  /** Nanoseconds since the epoch, decimal. */
-  readonly timeUnixNano: string;
-  readonly observedTimeUnixNano?: string;
-  /** 32 hex digits; anything else is left out. */
-  readonly traceId?: string;
-  /** 16 hex digits; anything else is left out. */
-  readonly spanId?: string;
-  readonly flags?: number;
-  /** The event's own attributes. `audit.record.id` may be among them; the other `audit.*` of section 2 are the writer's. */
-  readonly attributes: Readonly<Record<string, unknown>>;
-  /** Names of attributes that an earlier stage already changed, for `audit.coerced`. */
-  readonly coerced?: readonly string[];
-}
+export type { AuditInput } from './audit-input.ts';
 
 /** What the encoder made. The same object is filled again by the next call: take out of it what has to last. */
 export interface EncodedRecord {
@@ -70,17 +51,6 @@ const CANONICAL_TRACE = asciiBytes('","trace":"');
 const CANONICAL_END = asciiBytes('"}');
 /** More than all that stands behind the event's name in either text. */
 const END_LENGTH = 256;
-const TRACE_ID = /^[0-9a-f]{32}$/;
-const SPAN_ID = /^[0-9a-f]{16}$/;
-const NANOS = /^(?:0|[1-9][0-9]{0,19})$/;
-const MAX_NANOS = '18446744073709551615';
-const MAX_FLAGS = 0xffff_ffff;
-const RECORD_ID = /^[0-9A-Za-z._:-]{1,128}$/;
-
-/** Whether `text` is a time that the format allows: decimal nanoseconds below 2^64. */
-export function isNanos(text: unknown): text is string {
-  return typeof text === 'string' && NANOS.test(text) && (text.length < 20 || text <= MAX_NANOS);
-}
 
 /** Encodes the records of one stream. Not for use by several writers. */
 export class RecordEncoder {
@@ -283,7 +253,7 @@ export class RecordEncoder {
   #traceIdOf(id: string | undefined): string {
     if (id === undefined) return '';
     if (id === this.#traceId) return id;
-    const checked = hexId(id, TRACE_ID);
+    const checked = traceIdOf(id);
     if (checked !== '') this.#traceId = checked;
     return checked;
   }
@@ -291,29 +261,10 @@ export class RecordEncoder {
   #spanIdOf(id: string | undefined): string {
     if (id === undefined) return '';
     if (id === this.#spanId) return id;
-    const checked = hexId(id, SPAN_ID);
+    const checked = spanIdOf(id);
     if (checked !== '') this.#spanId = checked;
     return checked;
   }
-}
-
-function hexId(id: unknown, pattern: RegExp): string {
-  if (typeof id !== 'string') return '';
-  const lower = id.toLowerCase();
-  return pattern.test(lower) && !/^0+$/.test(lower) ? lower : '';
-}
-
-function severityOf(value: number): number {
-  return Number.isInteger(value) && value >= 1 && value <= 24 ? value : 0;
-}
-
-function isFlags(value: number | undefined): value is number {
-  return value !== undefined && Number.isInteger(value) && value > 0 && value <= MAX_FLAGS;
-}
-
-/** Ids are ours or, given by the caller, of a form that needs no escapes. */
-function isRecordId(id: unknown): id is string {
-  return typeof id === 'string' && RECORD_ID.test(id);
 }
 
 function millisOf(nanos: string): number {

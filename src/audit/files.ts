@@ -1,6 +1,6 @@
 /** The files of a trail: which there are, and their lines, read as a stream in flat memory. */
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
@@ -37,6 +37,17 @@ async function isDirectory(path: string): Promise<boolean | undefined> {
   }
 }
 
+/** What a directory holds; nothing where it is gone, as a running writer may remove one. */
+async function listDirectory(directory: string): Promise<Dirent[]> {
+  try {
+    return await readdir(directory, { withFileTypes: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    throw new RiskTrailError('FILE_UNREADABLE', { path: directory, reason: message }, error);
+  }
+}
+
 /**
  * Looks for a trail's files: directories are searched downwards, a file that is named itself is taken whatever its name.
  * @throws RiskTrailError PATH_NOT_FOUND
@@ -47,7 +58,7 @@ export async function findTrailFiles(paths: readonly string[]): Promise<TrailFil
   const keys = new Set<string>();
   let directoryGiven = false;
   const search = async (directory: string): Promise<void> => {
-    for (const entry of await readdir(directory, { withFileTypes: true })) {
+    for (const entry of await listDirectory(directory)) {
       const path = join(directory, entry.name);
       if (entry.isDirectory()) await search(path);
       else if (RECORDS.test(entry.name)) records.add(path);
@@ -143,8 +154,14 @@ async function* frameChunks(path: string, frame: ZstdFrame): AsyncGenerator<Buff
 }
 
 /** Chunks of a file. The same buffer may be used again for the next one. */
-async function* chunksOf(path: string): AsyncGenerator<Buffer> {
-  const handle = await openFile(path);
+async function* chunksOf(listed: string): AsyncGenerator<Buffer> {
+  let path = listed;
+  let handle = await openFile(path);
+  if (handle === undefined && !path.endsWith('.zst')) {
+    // It was there when the directory was read: the writer has sealed it since.
+    path = `${listed}.zst`;
+    handle = await openFile(path);
+  }
   if (handle === undefined) return;
   try {
     if (path.endsWith('.zst')) {

@@ -7,11 +7,12 @@ import { type Clock, createSystemClock } from '../core/clock.ts';
 import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { createUuidV7 } from '../core/uuid.ts';
 import { PRIVATE_DIRECTORY_MODE, syncDirectorySync } from './durable-file.ts';
+import type { AppendedRecord, Journal, RecoveryInfo } from './journal-types.ts';
 import { openSigner, publishVerifierKey } from './keys.ts';
 import { type Lock, tryLock } from './lock.ts';
 import type { Signer } from './note.ts';
 import { recoverStream } from './recovery.ts';
-import { type AppendedRecord, type Journal, type RecoveryInfo, StreamJournal } from './stream-journal.ts';
+import { StreamJournal } from './stream-journal.ts';
 import { emptyPosition, type StreamPosition, StreamWriter } from './stream-writer.ts';
 import {
   createStreamDirectory,
@@ -26,9 +27,9 @@ import {
 } from './streams.ts';
 import { configDigest, SystemEvents } from './system-events.ts';
 
+export type { AuditInput } from './audit-input.ts';
 export type { CheckpointInfo } from './checkpointer.ts';
-export type { AuditInput } from './encode.ts';
-export type { AppendedRecord, AppendResult, Journal, JournalStats, RecoveryInfo } from './stream-journal.ts';
+export type { AppendedRecord, Journal, JournalStats } from './journal-types.ts';
 
 /** What a journal needs. */
 export interface JournalOptions {
@@ -58,7 +59,7 @@ export interface JournalOptions {
 type JournalDefaults = Required<Pick<JournalOptions, 'segmentMaxBytes' | 'checkpointRecords' | 'checkpointIntervalMs'>>;
 
 /** Settings that hold where an option is absent. */
-export const DEFAULT_JOURNAL: JournalDefaults = Object.freeze({
+const DEFAULT_JOURNAL: JournalDefaults = Object.freeze({
   segmentMaxBytes: 10_000_000,
   checkpointRecords: 1000,
   checkpointIntervalMs: 1000,
@@ -73,7 +74,7 @@ interface Claim {
 }
 
 /** `<service>` of `audit.stream`: what stands outside `A-Za-z0-9._-` becomes `_`. */
-export function serviceOf(serviceName: string): string {
+function serviceOf(serviceName: string): string {
   return serviceName.replace(/[^A-Za-z0-9._-]/gu, '_');
 }
 

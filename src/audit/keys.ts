@@ -9,9 +9,9 @@ import { createFileSync, PRIVATE_FILE_MODE, replaceFileSync } from './durable-fi
 import { createSigner, type Signer } from './note.ts';
 
 /** Name of the key that a data directory makes for itself. */
-export const SIGNING_KEY_FILE = 'signing-key.pem';
+const SIGNING_KEY_FILE = 'signing-key.pem';
 /** Name of the file with the public keys, newest first. */
-export const VERIFIER_KEY_FILE = 'verifier.vkey';
+const VERIFIER_KEY_FILE = 'verifier.vkey';
 
 /** Everybody may read public keys. */
 const PUBLIC_FILE_MODE = 0o644;

@@ -57,12 +57,53 @@ function listOf(value: unknown): readonly unknown[] | undefined {
   return Array.isArray(value) ? value : undefined;
 }
 
+/** The beginning of a line of one record, up to the record, and the end behind it. */
+const RECORD_START = '"logRecords":[';
+const RECORD_END = ']}]}]}';
+
+/** The beginning that the lines of a journal have in common: only what follows it is parsed again. */
+let known: { readonly head: string; readonly attributes: unknown } | undefined;
+
+/** Takes the beginning of a line, where a record and nothing else can stand between it and the end. */
+function learnHead(line: string): void {
+  const end = line.indexOf(RECORD_START) + RECORD_START.length;
+  if (end < RECORD_START.length || !line.endsWith(RECORD_END)) return;
+  const head = line.slice(0, end);
+  // What parses to a lone record in that place for one value does so for every value.
+  const found: unknown[] = [];
+  const visit = (value: unknown, resource: unknown) => void found.push(value, resource);
+  if (!parseLine(`${head}{"eventName":"?"}${RECORD_END}`, visit, false)) return;
+  const [record, attributes] = found as [OtlpLogRecord, unknown];
+  if (found.length === 2 && record.eventName === '?') known = { head, attributes };
+}
+
 /**
- * Reads one line and tells of its log records, in order. An object without `resourceLogs` has none.
+ * Reads one line and tells of its log records, in order. An object without `resourceLogs` has none. Resource attributes may
+ * be the same object as those of lines before.
  * @param exactInts whether ints past ±(2^53-1) stay the text that they were written as; slow, and seldom needed
  * @returns false where the line is no JSON object in well-formed Unicode, or its lists are none
  */
 export function visitRecords(line: string, visit: RecordVisitor, exactInts = false): boolean {
+  if (exactInts) return parseLine(line, visit, true);
+  if (known !== undefined && line.startsWith(known.head) && line.endsWith(RECORD_END)) {
+    const text = line.slice(known.head.length, -RECORD_END.length);
+    let record: unknown;
+    try {
+      record = JSON.parse(text);
+    } catch {
+      // More than one record, or none.
+      return parseLine(line, visit, false);
+    }
+    if (!isObject(record) || (text.includes('\\u') && ESCAPED_SURROGATE.test(text) && !isWellFormed(record)))
+      return false;
+    visit(record as OtlpLogRecord, known.attributes);
+    return true;
+  }
+  learnHead(line);
+  return parseLine(line, visit, false);
+}
+
+function parseLine(line: string, visit: RecordVisitor, exactInts: boolean): boolean {
   let payload: unknown;
   try {
     payload = exactInts

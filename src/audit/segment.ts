@@ -18,7 +18,7 @@ export interface SegmentFile {
 }
 
 /** Name of the segment whose first record has this number. */
-export function segmentName(firstSequence: number, copy = 0): string {
+function segmentName(firstSequence: number, copy = 0): string {
   const digits = String(firstSequence).padStart(SEQUENCE_DIGITS, '0');
   return copy === 0 ? `${digits}.jsonl` : `${digits}.${copy}.jsonl`;
 }
@@ -91,6 +91,8 @@ export class Segment {
    * @throws the system's error
    */
   append(buffer: Buffer, length: number): void {
+    // What a failed write left behind couldn't be cut off, or the file can't grow.
+    if (this.#broken) throw Object.assign(new Error(`EIO: ${this.path} can't be gone on with`), { code: 'EIO' });
     let done = 0;
     try {
       done = writeSync(this.#fd, buffer, 0, length);

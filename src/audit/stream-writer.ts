@@ -4,7 +4,8 @@
  */
 import { readFileSync, truncateSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type AuditInput, type EncodedRecord, type EncoderOptions, isNanos, RecordEncoder } from './encode.ts';
+import { type AuditInput, isNanos } from './audit-input.ts';
+import { type EncodedRecord, type EncoderOptions, RecordEncoder } from './encode.ts';
 import { Segment, type SegmentFile } from './segment.ts';
 import { CHECKPOINT_EVENT } from './system-events.ts';
 import { Frontier } from './tree.ts';

@@ -3,11 +3,11 @@
  */
 import { hash } from 'node:crypto';
 import { type Clock, hrTimeToNanos, toHrTime } from '../core/clock.ts';
-import type { AuditInput } from './encode.ts';
+import type { AuditInput } from './audit-input.ts';
 import { canonicalJson } from './value.ts';
 
 /** Version of the audit format that this writer writes. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 /** Name of the event that carries a signed note. */
 export const CHECKPOINT_EVENT = 'audit.checkpoint';
 /** Name of a stream's last event but for checkpoints. */

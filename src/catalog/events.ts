@@ -1,5 +1,5 @@
 /** Every event of the catalogue in one table, and the types of their attributes. */
-import { ATTRIBUTES, type AttributeName, type CommonAttributeName } from './attributes.ts';
+import type { ATTRIBUTES, CommonAttributeName } from './attributes.ts';
 import type { AttributesOf } from './define.ts';
 import { OPERATIONS_EVENTS } from './events/operations.ts';
 import { RISK_EVENTS } from './events/risk.ts';
@@ -26,5 +26,3 @@ export type CatalogEvent = {
 export function catalogEvent<N extends EventName>(name: N, attributes: EventAttributes<N>): CatalogEvent {
   return { name, attributes } as unknown as CatalogEvent;
 }
-
-export { ATTRIBUTES, type AttributeName };

@@ -7,7 +7,7 @@ import { dataDirFrom } from '../runtime/settings.ts';
 
 /** @param args paths given on the command line */
 export function trailPaths(args: readonly string[]): readonly string[] {
-  return args.length > 0 ? args : [dataDirFrom(undefined, process.env)];
+  return args.length > 0 ? args : [dataDirFrom(process.env)];
 }
 
 /** A missing path's error with the nearest name that is there, any other error as it is. */

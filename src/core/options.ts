@@ -74,15 +74,6 @@ export const list = <T>(of: Check<T>): Check<readonly T[]> => ({
   read: (value, field) =>
     Object.freeze((value as unknown[]).map((item, index) => readValue(of, item, `${field}[${index}]`))),
 });
-export const anyOf = <T>(...checks: readonly Check<T>[]): Check<T> => {
-  const found = (value: unknown) => checks.find((one) => one.accepts(value));
-  return {
-    expected: checks.map((one) => one.expected).join(' or '),
-    accepts: (value): value is T => found(value) !== undefined,
-    read: (value, field) => readValue(found(value) as Check<T>, value, field),
-  };
-};
-
 /** Options within options: `limits.portfolioDelta.max`. */
 export function nested<T extends object>(checks: CheckMap<T>, defaults: Partial<T> = {}): Check<T> {
   return { ...object<T>(), read: (value, field) => readOptions(field, value, checks, defaults) as T };

@@ -16,9 +16,13 @@ import { type TrendSignal, trendSignal } from './trend.ts';
 const SYMBOL = 'SPX';
 const ACCOUNT = 'DEMO-1';
 const START_EQUITY = 1_000_000;
-const TREND_DAYS = [20, 50, 100, 200] as const;
-/** The stop stands so many average ranges from the entry. */
-const STOP_RANGES = 2.5;
+/** Days of the trend, and how many average ranges the stop stands from the entry. */
+const SLEEVES = [
+  { days: 20, stopRanges: 2 },
+  { days: 50, stopRanges: 2.5 },
+  { days: 100, stopRanges: 3 },
+  { days: 200, stopRanges: 3.5 },
+] as const;
 const ENTRY_ATTEMPTS = 3;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -41,6 +45,7 @@ interface Holding {
 interface Sleeve {
   readonly strategyId: string;
   readonly days: number;
+  readonly stopRanges: number;
   signal: TrendSignal | undefined;
   holding: Holding | undefined;
 }
@@ -62,9 +67,10 @@ export class TrendBook {
   readonly #bookBreaker: CircuitBreaker;
   readonly #stops: TrailingStops;
   readonly #limits: PortfolioLimits;
-  readonly #sleeves: Sleeve[] = TREND_DAYS.map((days) => ({
+  readonly #sleeves: Sleeve[] = SLEEVES.map(({ days, stopRanges }) => ({
     strategyId: `trend-${days}`,
     days,
+    stopRanges,
     signal: undefined,
     holding: undefined,
   }));
@@ -165,7 +171,7 @@ export class TrendBook {
     await this.#trail.withContext(this.#context(sleeve, id), async () => {
       const { side } = signal;
       const price = bar.open;
-      const distance = STOP_RANGES * signal.range;
+      const distance = sleeve.stopRanges * signal.range;
       const stopLoss = round(side === 'long' ? price - distance : price + distance);
       this.#trail.emit('strategy.signal_processed', {
         'trading.symbol': SYMBOL,

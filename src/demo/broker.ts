@@ -49,7 +49,8 @@ export function drawOutages(bars: readonly DailyBar[], seed: number): readonly O
     const chance = Math.min(0.6, 0.002 + Math.max(0, range - 0.03) * 12);
     const [draw, start, length] = [random(), random(), random()];
     if (draw >= chance) continue;
-    const fromMs = bar.opensAtMs + Math.floor(start * start * 330) * MINUTE_MS;
+    // Most begin near the open, when everybody trades.
+    const fromMs = bar.opensAtMs + Math.floor(start ** 3 * 330) * MINUTE_MS;
     outages.push({ fromMs, toMs: fromMs + (20 + Math.floor(length * 120)) * MINUTE_MS });
   }
   return outages;

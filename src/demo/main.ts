@@ -13,7 +13,7 @@ import { readStory, type Story, type StoryLine } from './story.ts';
 export interface DemoOptions {
   /** Directory of the trail. @default a new one under the system's temporary directory */
   readonly dir?: string | undefined;
-  /** Seed of the broker's outages. @default 42 */
+  /** Seed of the broker's outages. @default 15 */
   readonly seed?: number | undefined;
   /** The result as JSON. */
   readonly json?: boolean | undefined;
@@ -21,7 +21,7 @@ export interface DemoOptions {
   readonly quiet?: boolean | undefined;
 }
 
-const DEFAULT_SEED = 42;
+const DEFAULT_SEED = 15;
 /** Days between two breaths, in which the journal's checkpoints are made. */
 const BREATH_DAYS = 10;
 

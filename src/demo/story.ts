@@ -100,7 +100,7 @@ export async function readStory(dataDir: string): Promise<Story> {
   };
 }
 
-/** The first halt of October 2008 that a failing broker brought about, back to the first failure of its window. */
+/** The first halt of the episodes that a failing broker brought about, back to the first failure of its window. */
 function explainHalt(
   halts: readonly FlatRecord[],
   byId: ReadonlyMap<string, FlatRecord>,
@@ -108,7 +108,8 @@ function explainHalt(
 ): readonly StoryLine[] {
   const broken = (halt: FlatRecord) => byId.get(String(halt['risk.cause.record_id']));
   const isBroker = (halt: FlatRecord) => broken(halt)?.['risk.circuit_breaker.name'] === 'broker';
-  const halt = halts.find((one) => isBroker(one) && newYork(one).startsWith('2008-10')) ?? halts.find(isBroker);
+  const inEpisode = (halt: FlatRecord) => EPISODES.some(({ days }) => newYork(halt).startsWith(days));
+  const halt = halts.find((one) => isBroker(one) && inEpisode(one)) ?? halts.find(isBroker);
   if (halt === undefined) return [];
   const change = broken(halt)!;
   const needed = Number(change['risk.circuit_breaker.failure_count'] ?? 0);

@@ -2,7 +2,7 @@
  * Trailing stops: pure state transitions of one stop, and the fold that rebuilds all of them. A stop follows the best price
  * since entry at a fixed distance and never loosens; see `trailing-stop/step.ts` for what a price does, in which order.
  */
-export type { Bar, BarPath, BarPoint } from './trailing-stop/bar.ts';
+export type { Bar, BarPath } from './trailing-stop/bar.ts';
 export {
   barInputEvent,
   type InputTarget,
@@ -11,7 +11,7 @@ export {
   snapshotEvent,
 } from './trailing-stop/events.ts';
 export type { PriceStamp } from './trailing-stop/feed.ts';
-export { applyStopEvent, type FoldedStops, foldTrailingStops, type RecordedRiskEvent } from './trailing-stop/fold.ts';
+export { applyStopEvent, foldTrailingStops } from './trailing-stop/fold.ts';
 export {
   type AddStopInput,
   addStop,
@@ -40,12 +40,9 @@ export {
   tickStop,
 } from './trailing-stop/step.ts';
 export {
-  type FeedCursor,
   levelInForce,
-  type StopContext,
   type StopSide,
   type StopStatus,
-  type StopTrigger,
   type TrailingStop,
   type TrailingStopsState,
 } from './trailing-stop/stop.ts';

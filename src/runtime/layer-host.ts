@@ -2,8 +2,8 @@
 import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';
-import { createTradingGate } from './trading-gate.ts';
 import type { LayerHost } from './host.ts';
+import { createTradingGate } from './trading-gate.ts';
 
 export interface LayerHostOptions {
   readonly clock: Clock;

@@ -2,20 +2,17 @@
 import { trace } from '@opentelemetry/api';
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { breachDemand } from '../risk/portfolio-limits/breach.ts';
 import { checkOrder, type LimitDecision } from '../risk/portfolio-limits/check.ts';
+import { type CompiledLimits, compileLimits } from '../risk/portfolio-limits/compile.ts';
 import { type Building, invalidInputEvent, setName } from '../risk/portfolio-limits/events.ts';
 import { type PortfolioHealth, portfolioHealth } from '../risk/portfolio-limits/health.ts';
-import {
-  breachDemand,
-  type Fill,
-  type InputEffect,
-  type LimitsInput,
-  stepLimits,
-} from '../risk/portfolio-limits/inputs.ts';
-import { type CompiledLimits, compileLimits } from '../risk/portfolio-limits/kinds.ts';
+import { type Fill, type LimitsInput, stepLimits } from '../risk/portfolio-limits/inputs.ts';
 import { LIMIT_NAMES, type PortfolioLimitsOptions, readLimitsOptions } from '../risk/portfolio-limits/options.ts';
 import type { LimitOrder, Portfolio } from '../risk/portfolio-limits/portfolio.ts';
+import type { InputEffect } from '../risk/portfolio-limits/run.ts';
 import {
+  applyLimitsChange,
   initialLimitsState,
   type LimitsSnapshot,
   type LimitsState,
@@ -208,9 +205,12 @@ class InstrumentedLimits implements PortfolioLimits {
   #check(portfolio: Portfolio, order: LimitOrder): LimitDecision {
     this.#startDay();
     const now = this.#host.clock.now();
-    const step = checkOrder(this.#limits, this.#state, portfolio, order, now, this.#askGate);
-    // Before the events: a listener that checks again finds the state that this check left.
-    this.#state = step.state;
+    const before = this.#state;
+    const step = checkOrder(this.#limits, before, portfolio, order, now, this.#askGate);
+    // Before the events: a listener that checks again finds the state that this check left. Asking the gate can end a timed
+    // demand, whose listeners may have told us something: that is kept.
+    if (this.#state === before) this.#state = step.state;
+    else if (step.change !== undefined) this.#state = applyLimitsChange(this.#state, step.change);
     let recordId: string | undefined;
     try {
       recordId = this.#emitFamily(step.events, 'risk.portfolio_limit.check');

@@ -69,7 +69,7 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
   /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
   circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker;
   /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
-  trailingStops(options?: TrailingStopsOptions): TrailingStops;
+  trailingStops(options: TrailingStopsOptions): TrailingStops;
   /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
   portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits;
   sizePosition(input: PositionSizeInput): PositionSizeResult;

@@ -2,8 +2,9 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Journal } from '../audit/journal.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
+import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
-import type { Emitter, EmitOptions } from '../telemetry/emitter.ts';
+import type { EmitOptions, Emitter } from '../telemetry/emitter.ts';
 import { createLogger, type TrailLogger } from '../telemetry/logger.ts';
 import type { Telemetry } from '../telemetry/providers.ts';
 import type { Redactor } from '../telemetry/redaction.ts';
@@ -21,8 +22,14 @@ import { createSignalValidation, type SignalValidation } from './signal-validati
 import type { TradingGate } from './trading-gate.ts';
 import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
 
+/** How often what is due by time alone (cool-downs, unlock times, hung probes) is looked for in an idle service. */
+const TICK_MS = 1000;
+
 /** Telemetry may take this long to be handed over at the end; the journal has no such limit, it is on this machine. */
 const TELEMETRY_MS = 500;
+
+/** Setting `auditFailure` → what is demanded of the gate while the journal cannot be written. */
+const FAILURE_POLICY = { continue: undefined, 'reduce-only': 'REDUCING', halt: 'HALTED' } as const;
 
 /** What a trail is made of. */
 export interface TrailParts {
@@ -46,7 +53,10 @@ export class RunningTrail implements RiskTrail {
   readonly #validation: SignalValidation;
   readonly #startedMs: number;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #breakers = new Set<string>();
   readonly #unwatch: () => void;
+  readonly #failurePolicy: 'REDUCING' | 'HALTED' | undefined;
+  #journalFailed = false;
   #closing: Promise<void> | undefined;
   #ended = false;
 
@@ -55,6 +65,7 @@ export class RunningTrail implements RiskTrail {
     this.settings = settings;
     this.#parts = parts;
     this.#startedMs = settings.clock.monotonic();
+    this.#failurePolicy = FAILURE_POLICY[settings.auditFailure];
     this.#host = createLayerHost({
       clock: settings.clock,
       recordInputs: settings.recordInputs,
@@ -78,6 +89,7 @@ export class RunningTrail implements RiskTrail {
         'system.config': parts.configuration,
       },
     });
+    this.#every(TICK_MS, () => this.gate.tick());
     this.#every(settings.snapshotIntervalMs, () => this.snapshot());
     this.#every(settings.healthCheckIntervalMs, () => this.#healthCheck());
     this.#unwatch = watchProcessExit(
@@ -108,7 +120,22 @@ export class RunningTrail implements RiskTrail {
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, options);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
+    if (this.#failurePolicy !== undefined) this.#followJournal(this.#failurePolicy);
     return recordId;
+  }
+
+  /** What cannot be recorded must not be traded, where the service says so: until the journal can be written again. */
+  #followJournal(state: 'REDUCING' | 'HALTED'): void {
+    const failing = this.#parts.journal?.failing === true;
+    if (failing === this.#journalFailed) return;
+    this.#journalFailed = failing;
+    this.gate.demand({
+      source: 'audit_journal',
+      state: failing ? state : 'ACTIVE',
+      actor: 'audit_journal',
+      reason: failing ? 'the audit journal cannot be written' : 'the audit journal can be written again',
+      reasonCode: failing ? 'AUDIT_JOURNAL_FAILED' : 'AUDIT_JOURNAL_RECOVERED',
+    });
   }
 
   #emit(event: CatalogEvent): string | undefined {
@@ -136,14 +163,24 @@ export class RunningTrail implements RiskTrail {
       redactor,
       consoleLevel: settings.logLevel,
       otlpLevel: settings.otlpLogLevel,
+      report: this.#parts.failures.report,
     });
   }
 
   circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker {
-    return createCircuitBreaker(this.#host, name, options);
+    if (this.#breakers.has(name)) {
+      throw new RiskTrailError('OPTION_INVALID', {
+        field: 'circuitBreaker(name)',
+        expected: 'a name that no other breaker of this trail has',
+        received: describeValue(name),
+      });
+    }
+    const breaker = createCircuitBreaker(this.#host, name, options);
+    this.#breakers.add(name);
+    return breaker;
   }
 
-  trailingStops(options?: TrailingStopsOptions): TrailingStops {
+  trailingStops(options: TrailingStopsOptions): TrailingStops {
     return createTrailingStops(this.#host, options);
   }
 

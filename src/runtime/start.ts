@@ -1,4 +1,5 @@
 /** Puts the rooms together: settings → journal → emitter → telemetry → trail. */
+import { diag } from '@opentelemetry/api';
 import { type Journal, openJournal } from '../audit/journal.ts';
 import type { EventFamily, NoFamily } from '../catalog/define-events.ts';
 import { prepareCatalog } from '../catalog/prepare.ts';
@@ -15,11 +16,6 @@ import type { RiskTrail } from './risk-trail.ts';
 import { RunningTrail } from './running-trail.ts';
 import { type RiskTrailOptions, readSettings, type Settings } from './settings.ts';
 
-/** Options of {@link startRiskTrail}; `events` gives the trail the service's own events. */
-export type StartOptions<F extends EventFamily = NoFamily> = Omit<RiskTrailOptions, 'events'> & {
-  readonly events?: F | undefined;
-};
-
 let starting = false;
 
 /**
@@ -30,7 +26,7 @@ let starting = false;
  *   SIGNING_KEY_UNREADABLE, SIGNING_KEY_INVALID, SIGNING_KEY_NOT_ED25519, KEY_NAME_INVALID: then nothing was started
  */
 export async function startRiskTrail<F extends EventFamily = NoFamily>(
-  options: StartOptions<F> = {},
+  options: RiskTrailOptions<F> = {},
 ): Promise<RiskTrail<F>> {
   const running = currentTrail();
   if (running !== undefined || starting) {
@@ -38,7 +34,9 @@ export async function startRiskTrail<F extends EventFamily = NoFamily>(
   }
   starting = true;
   try {
-    const trail = await assemble(await readSettings({ options }));
+    const settings = await readSettings({ options });
+    for (const name of settings.unusedVariables) diag.warn(`risktrail: ${name} is set and has no effect yet`);
+    const trail = await assemble(settings);
     setCurrentTrail(trail as RiskTrail);
     return trail as unknown as RiskTrail<F>;
   } finally {
@@ -79,6 +77,7 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
       serviceVersion: settings.serviceVersion,
       environment: settings.environment,
       attach: settings.attach,
+      clock: settings.clock,
       redactor,
       logProcessors: [emitter.processor],
       furtherLogProcessors: settings.logProcessors,

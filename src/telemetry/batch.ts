@@ -5,8 +5,8 @@
  */
 import { context, ROOT_CONTEXT, TraceFlags } from '@opentelemetry/api';
 import { type ExportResult, ExportResultCode, suppressTracing } from '@opentelemetry/core';
-import type { LogRecordExporter, LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace';
+import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace';
 
 /** What both kinds of exporter have in common. */
 interface Exporter<T> {
@@ -59,7 +59,6 @@ export class Batcher<T> {
   #running: Promise<void> | undefined;
   #closed = false;
   #inFlight = 0;
-  #exported = 0;
   #dropped = 0;
   #overflowing = false;
 
@@ -73,10 +72,6 @@ export class Batcher<T> {
   /** Items that will never arrive: queue full, export failed or timed out, or left over at shutdown. */
   get dropped(): number {
     return this.#dropped;
-  }
-
-  get exported(): number {
-    return this.#exported;
   }
 
   add(item: T): void {
@@ -154,8 +149,7 @@ export class Batcher<T> {
       // After a shutdown that gave up they are counted already.
       const counted = Math.min(this.#inFlight, batch.length);
       this.#inFlight -= counted;
-      if (error === undefined) this.#exported += counted;
-      else {
+      if (error !== undefined) {
         this.#dropped += counted;
         this.#report(error, `${this.#what} exporter`);
       }
@@ -211,5 +205,3 @@ export function createSpanBatchProcessor(batcher: Batcher<ReadableSpan>): SpanPr
     shutdown: async () => {},
   };
 }
-
-export type { LogRecordExporter, SpanExporter };

@@ -6,7 +6,7 @@
  * takes the very attributes that were prepared and gives them to the sink, together with the trace that the SDK tied to the
  * record. A record that somebody else emits through the same provider is prepared there instead.
  */
-import { type AnyValue, type Context, context, type Logger, type LogRecord } from '@opentelemetry/api';
+import { type Context, context, type Logger, type LogRecord, trace } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
 import { coerceAttributes } from '../audit/coerce.ts';
 import type { AuditInput } from '../audit/encode.ts';
@@ -230,10 +230,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
     };
   }
 
-  function append(
-    prepared: Prepared,
-    trace: { traceId: string; spanId: string; traceFlags: number } | undefined,
-  ): void {
+  function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
     const input = {
@@ -245,7 +242,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       attributes: prepared.attributes,
     };
     sink.append(
-      trace === undefined ? input : { ...input, traceId: trace.traceId, spanId: trace.spanId, flags: trace.traceFlags },
+      span === undefined ? input : { ...input, traceId: span.traceId, spanId: span.spanId, flags: span.traceFlags },
     );
   }
 
@@ -330,7 +327,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       // The provider was shut down, or switched off by its configuration: the trail records all the same.
       if (!prepared.taken) {
         try {
-          append(prepared, undefined);
+          append(prepared, trace.getSpanContext(emission?.context ?? context.active()));
         } catch (error) {
           fail(error, 'audit sink');
           return undefined;

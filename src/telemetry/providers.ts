@@ -14,6 +14,7 @@ import {
   type LogRecordExporter,
   type LogRecordProcessor,
   type ReadableLogRecord,
+  type ReadWriteLogRecord,
 } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace';
 import type { Clock } from '../core/clock.ts';
@@ -116,8 +117,10 @@ function createLoggerProvider(
     ...(options.furtherLogProcessors ?? []),
     ...pipeline.logBatchers.map((batcher) => createLogBatchProcessor(batcher, isTelemetryRecord)),
   ];
-  // Audit records are masked already, before they were hashed.
-  const masking = behind.length === 0 ? [] : [new RedactingLogRecordProcessor(redactor, isTelemetryRecord)];
+  // Audit records of our own are masked already, before they were hashed; of what others emitted only our copy is.
+  const isUnmasked = (record: ReadWriteLogRecord) =>
+    record.instrumentationScope.name !== SCOPE || isTelemetryRecord(record);
+  const masking = behind.length === 0 ? [] : [new RedactingLogRecordProcessor(redactor, isUnmasked)];
   const processors = [...options.logProcessors, ...masking, ...behind];
   return new LoggerProvider({
     resource,

@@ -52,7 +52,8 @@ export class RedactingLogRecordProcessor implements LogRecordProcessor {
 export class RedactingSpanProcessor implements SpanProcessor {
   readonly #redactor: Redactor;
   readonly #next: SpanProcessor | undefined;
-  readonly #done = new WeakSet<object>();
+  /** Set at the first ending that the SDK tells of: it tells of all or none. */
+  #endingTold = false;
 
   constructor(redactor: Redactor, next?: SpanProcessor) {
     this.#redactor = redactor;
@@ -64,6 +65,7 @@ export class RedactingSpanProcessor implements SpanProcessor {
   }
 
   onEnding(span: Span): void {
+    this.#endingTold = true;
     if (this.#redactor.enabled) {
       const redactor = this.#redactor;
       // Attributes are set past `setAttribute`, which would apply limits anew.
@@ -78,15 +80,15 @@ export class RedactingSpanProcessor implements SpanProcessor {
         const masked = redactor.text(message);
         if (masked !== message) span.setStatus({ code, message: masked });
       }
-      for (const part of [...span.events, ...span.links]) this.#maskPart(part);
+      for (const event of span.events) this.#maskPart(event);
+      for (const link of span.links) this.#maskPart(link);
     }
-    this.#done.add(span);
     this.#next?.onEnding?.(span);
   }
 
   onEnd(span: ReadableSpan): void {
     if (this.#next === undefined) return;
-    this.#next.onEnd(this.#done.has(span) || !this.#redactor.enabled ? span : this.#view(span));
+    this.#next.onEnd(this.#endingTold || !this.#redactor.enabled ? span : this.#view(span));
   }
 
   forceFlush(): Promise<void> {

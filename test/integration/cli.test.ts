@@ -4,7 +4,7 @@ import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EVENTS } from '../../src/catalog/events.ts';
 import { line, lines, put, STREAM_A, segmentPath } from '../support/trail-lines.ts';
 
@@ -17,6 +17,10 @@ interface Result {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/** Compiled code of the command, kept between its many runs. */
+const CACHE = mkdtempSync(join(tmpdir(), 'risktrail-cli-cache-'));
+afterAll(() => rmSync(CACHE, { recursive: true, force: true }));
 
 let dir: string;
 let children: ChildProcess[];
@@ -32,7 +36,7 @@ afterEach(() => {
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: dir,
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -163,6 +167,10 @@ describe('risktrail events', () => {
       stdout: '',
       stderr: 'no record matches; the catalogue has no event order.plced (did you mean "order.placed"?)\n',
     });
+    expect(await run(['events', dir, '--where', 'trading.symbl=X', '-w', 'metadata.tag=1'])).toMatchObject({
+      status: 0,
+      stderr: 'no record matches; the catalogue has no attribute trading.symbl (did you mean "trading.symbol"?)\n',
+    });
     expect(await run(['events', dir, '--symbol', 'X'])).toMatchObject({ status: 0, stderr: 'no record matches\n' });
     expect(await run(['events', dir, '--symbol', 'X', '--json'])).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
@@ -270,5 +278,20 @@ describe('risktrail tail', () => {
     child.kill('SIGINT');
     const [status, signal] = await once(child, 'close');
     expect({ status, signal, stderr }).toEqual({ status: 130, signal: null, stderr: '' });
+  });
+});
+
+describe('risktrail demo', () => {
+  it('leaves a whole trail behind when it is stopped by Ctrl-C in the middle', async () => {
+    const child = start(['demo', '--dir', 'trail', '--quiet']);
+    const tail = start(['tail', '.', '--json', '--event', 'trade.*']);
+    await once(tail.stdout!, 'data');
+    child.kill('SIGINT');
+    const [status] = await once(child, 'close');
+    expect(status).toBe(130);
+    const verified = await run(['verify', 'trail', '--json']);
+    expect({ status: verified.status, ok: JSON.parse(verified.stdout).ok }).toEqual({ status: 0, ok: true });
+    const stopped = await run(['events', 'trail', '--json', '--reverse', '--limit', '1']);
+    expect(jsonLines(stopped.stdout)).toHaveLength(1);
   });
 });

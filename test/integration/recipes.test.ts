@@ -219,7 +219,12 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 async function shell(command: string): Promise<readonly string[]> {
   const script = `risktrail() { '${process.execPath}' '${join(ROOT, 'src/cli/main.ts')}' "$@"; }\nset -o pipefail\n${command}`;
-  const env = { PATH: process.env['PATH'], RISKTRAIL_DATA_DIR: dir, LC_ALL: 'C' };
+  const env = {
+    PATH: process.env['PATH'],
+    RISKTRAIL_DATA_DIR: dir,
+    NODE_COMPILE_CACHE: join(dir, 'cache'),
+    LC_ALL: 'C',
+  };
   const { stdout } = await promisify(execFile)('bash', ['-c', script], { env });
   return stdout.trimEnd().split('\n');
 }

@@ -184,6 +184,16 @@ describe('INVALID', () => {
     expect(report.streams[0]?.records).toBe(40);
   });
 
+  it('an int that JSON.parse rounds to what was hashed', async () => {
+    const stream = new MadeStream(KEY, UUID);
+    stream.add('order.placed', { 'trading.quantity': 2 ** 53 });
+    stream.checkpoint();
+    const { 'collector.jsonl': line } = collectorOf(stream.records) as { 'collector.jsonl': string };
+    expect(kinds(await verify({ 'collector.jsonl': line }))).toEqual(['NOT_CLOSED']);
+    const changed = line.replace('9007199254740992', '9007199254740993');
+    expect(kinds(await verify({ 'collector.jsonl': changed }))).toContain('INVALID');
+  });
+
   it('an intact copy stands in for a changed one, whichever comes first', async () => {
     const stream = makeStream(KEY, UUID);
     const changed = { ...at(stream, 17), body: 'nothing happened' };
@@ -236,6 +246,17 @@ describe('ROOT_MISMATCH', () => {
     const report = await verify(journalOf(stream));
     expect(find(report, 'ROOT_MISMATCH')).toMatchObject({ sequence: 20 });
     expect(report.exitStatus).toBe(1);
+  });
+
+  it('a note of another stream, given as that of the stream before', async () => {
+    const first = makeStream(KEY, UUID, 20);
+    const second = makeStream(KEY, UUID_2, 20, {
+      'audit.previous.stream': first.name,
+      'audit.previous.checkpoint': KEY.note(`bot/${UUID_2}`, 19, Buffer.alloc(32)),
+    });
+    const report = await verify({ ...journalOf(first), ...journalOf(second) });
+    expect(kinds(report)).toEqual(['ROOT_MISMATCH']);
+    expect(report.streams[1]?.findings[0]).toMatchObject({ sequence: 0 });
   });
 
   it('a checkpoint of more records than stand before it', async () => {
@@ -345,6 +366,24 @@ describe('FORK', () => {
     expect(find(report, 'FORK')).toMatchObject({ sequence: 10 });
   });
 
+  it('a second note of the newest size that fits, told after a larger one was refuted', async () => {
+    const stream = new MadeStream(KEY, UUID);
+    stream.addMany(10);
+    stream.checkpoint();
+    stream.addMany(10);
+    stream.checkpoint(KEY.note(stream.name, 20, Buffer.alloc(32, 1)));
+    const second = makeStream(KEY, UUID_2, 20, {
+      'audit.previous.stream': stream.name,
+      'audit.previous.checkpoint': KEY.note(stream.name, 10, Buffer.alloc(32, 2)),
+    });
+    const report = await verify({ ...journalOf(stream), ...journalOf(second) });
+    expect(
+      kinds(report)
+        .filter((kind) => FINDING_EXIT[kind] === 1)
+        .sort(),
+    ).toEqual(['FORK', 'ROOT_MISMATCH', 'ROOT_MISMATCH']);
+  });
+
   it('two notes of one size beyond a gap', async () => {
     const { stream, note } = forked();
     stream.records.splice(5, 1);
@@ -378,6 +417,13 @@ describe('AFTER_CLOSE', () => {
       expect(kinds(report)).toEqual(['AFTER_CLOSE']);
       expect(find(report, 'AFTER_CLOSE')).toMatchObject({ sequence: 40 });
     }
+  });
+
+  it('a record right behind the end', async () => {
+    const stream = makeStream(KEY, UUID);
+    stream.records.pop();
+    stream.add();
+    expect(find(await verify(journalOf(stream)), 'AFTER_CLOSE')).toMatchObject({ sequence: 39 });
   });
 });
 
@@ -609,6 +655,20 @@ describe('PRUNED', () => {
     expect(kinds(report)).not.toContain('PRUNED');
     // The checkpoint at 30, of size 13, is the pruning's own; one that lies further on would show what is changed.
     expect(report.streams[0]).toMatchObject({ verifiedThrough: 12 });
+  });
+
+  it('leaves all that is held unsigned where no checkpoint fits', async () => {
+    const stream = new MadeStream(KEY, UUID);
+    stream.addMany(20);
+    stream.pruned(stream, 13);
+    stream.addMany(5);
+    for (const [left, unsignedTail] of [
+      [stream.records.slice(10), 16],
+      [[...stream.records.slice(0, 4), ...stream.records.slice(10)], 20],
+    ] as const) {
+      const report = await verify(journalOf(stream, left));
+      expect(report.streams[0]).toMatchObject({ verifiedThrough: null, unsignedTail });
+    }
   });
 
   it('shows what is changed behind it', async () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkOrder } from '../../src/risk/portfolio-limits/check.ts';
+import { type CompiledLimits, compileLimits } from '../../src/risk/portfolio-limits/compile.ts';
 import { foldLimits } from '../../src/risk/portfolio-limits/fold.ts';
-import { type CompiledLimits, compileLimits } from '../../src/risk/portfolio-limits/kinds.ts';
 import {
   LIMIT_NAMES,
   type PortfolioLimitsOptions,

@@ -7,7 +7,8 @@ import type { FlatRecord } from '../../src/analysis/flat-record.ts';
 import { queryTrail } from '../../src/analysis/trail-query.ts';
 import type { EventFamily, NoFamily } from '../../src/catalog/define-events.ts';
 import type { RiskTrail } from '../../src/runtime/risk-trail.ts';
-import { type StartOptions, startRiskTrail } from '../../src/runtime/start.ts';
+import type { RiskTrailOptions } from '../../src/runtime/settings.ts';
+import { startRiskTrail } from '../../src/runtime/start.ts';
 
 /** A directory that is removed when the test is over. */
 export function temporaryDirectory(): string {
@@ -18,7 +19,7 @@ export function temporaryDirectory(): string {
 
 /** A trail in a directory of its own, closed when the test is over. */
 export async function startTestTrail<F extends EventFamily = NoFamily>(
-  options: StartOptions<F> = {},
+  options: RiskTrailOptions<F> = {},
 ): Promise<RiskTrail<F>> {
   const trail = await startRiskTrail<F>({
     serviceName: 'test',

@@ -77,14 +77,14 @@ export function toReportJson(report: VerifyReport): Omit<VerifyReport, 'exitStat
 }
 
 /** Findings of a kind that are listed for a stream; the rest is counted. */
-export const MAX_LISTED = 100;
+const MAX_LISTED = 100;
 
 /** Gathers the findings of one stream. */
 export class FindingList {
   readonly #listed: Finding[] = [];
   readonly #counts = new Map<FindingKind, number>();
   #omitted = 0;
-  #tells = new Set<FindingKind>();
+  readonly #tells = new Set<FindingKind>();
 
   /**
    * @param place where it is; what is left out is null in the report

@@ -65,18 +65,14 @@ export class LeafPages {
   /** First number ≥ `from` that is held, or undefined. */
   nextHeld(from: number): number | undefined {
     const first = from - (from % PAGE_RECORDS);
-    // The page at hand first: sorting all of them is for holes.
-    for (const start of this.#pages.has(first) ? [first] : []) {
-      const found = this.#heldIn(start, from);
+    // Most holes end in the page at hand or the next: only wider ones are worth sorting for.
+    const near = [first, first + PAGE_RECORDS].filter((start) => this.#pages.has(start));
+    for (const start of near) {
+      const found = this.#heldIn(start, Math.max(start, from));
       if (found !== undefined) return found;
     }
-    const next = first + PAGE_RECORDS;
-    if (this.#pages.has(next)) {
-      const found = this.#heldIn(next, next);
-      if (found !== undefined) return found;
-    }
-    const starts = [...this.#pages.keys()].filter((start) => start > first).sort((a, b) => a - b);
-    for (const start of starts) {
+    const far = [...this.#pages.keys()].filter((start) => start > first + PAGE_RECORDS).sort((a, b) => a - b);
+    for (const start of far) {
       const found = this.#heldIn(start, start);
       if (found !== undefined) return found;
     }

@@ -228,6 +228,11 @@ export class Pass implements PassMode {
       stream.findings.add('BAD_SIGNATURE', detail, { sequence, ...stream.locate(sequence) });
       return;
     }
+    if (checkpoint.origin !== previous.stream) {
+      const detail = `the checkpoint that the record gives of ${previous.stream} is of another stream`;
+      stream.findings.add('ROOT_MISMATCH', detail, { sequence, ...stream.locate(sequence) });
+      return;
+    }
     this.#stream(checkpoint.origin).addAnchor({
       ...checkpoint,
       what: `the checkpoint in stream ${stream.name}`,

@@ -50,7 +50,7 @@ export interface PassMode {
 }
 
 /** Records without a checkpoint after which leaves are folded all the same. */
-const MAX_LAG = 1 << 16;
+const MAX_LAG = 1 << 18;
 
 /** A stream. */
 export class StreamCheck {

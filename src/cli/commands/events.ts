@@ -108,10 +108,13 @@ async function printReversed(batches: Batches, limit: number | undefined, print:
 /** Nothing is an answer; a misspelt name deserves a hint. */
 async function noMatch(flags: EventsFlags): Promise<string> {
   const { EVENTS } = await import('../../catalog/events.ts');
-  const { namePattern } = await import('../../analysis/filter.ts');
+  const { conditionKey, namePattern } = await import('../../analysis/filter.ts');
+  const { isKnownKey, KNOWN_KEYS } = await import('../../analysis/flat-record.ts');
   const { nearest } = await import('../../core/options.ts');
   const names = Object.keys(EVENTS);
-  const unknown = (flags.event ?? []).find((pattern) => !names.some(namePattern(pattern)));
-  if (unknown === undefined) return 'no record matches';
-  return `no record matches; the catalogue has no event ${unknown}${nearest(unknown, names)}`;
+  const event = (flags.event ?? []).find((pattern) => !names.some(namePattern(pattern)));
+  if (event !== undefined) return `no record matches; the catalogue has no event ${event}${nearest(event, names)}`;
+  const key = (flags.where ?? []).map(conditionKey).find((one) => !isKnownKey(one));
+  if (key !== undefined) return `no record matches; the catalogue has no attribute ${key}${nearest(key, KNOWN_KEYS)}`;
+  return 'no record matches';
 }

@@ -6,6 +6,7 @@ import { RiskTrailError } from '../../core/errors.ts';
 import { gather } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
+import { withProgress } from '../progress.ts';
 
 interface VerifyFlags {
   readonly vkey?: readonly string[];
@@ -44,12 +45,12 @@ export function addVerifyCommand(program: Command, done: (status: number) => voi
 
 async function verify(paths: readonly string[], flags: VerifyFlags, output: Output): Promise<number> {
   const { toReportJson, verifyTrail } = await import('../../audit/verify.ts');
-  const report = await verifyTrail({
-    paths: trailPaths(paths),
-    keys: (await Promise.all((flags.vkey ?? []).map(readKeys))).flat(),
-    anchors: flags.anchor ?? [],
-    strict: flags.strict === true,
-  });
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const trail = trailPaths(paths);
+  const keys = (await Promise.all((flags.vkey ?? []).map(readKeys))).flat();
+  const report = await withProgress(`verifying ${trail.join(' ')}`, createSystemClock().monotonic, () =>
+    verifyTrail({ paths: trail, keys, anchors: flags.anchor ?? [], strict: flags.strict === true }),
+  );
   // Set before printing: whoever reads may stop reading.
   process.exitCode = report.exitStatus;
   if (flags.json) {

@@ -12,7 +12,7 @@ export interface CallBucket {
 export interface CallWindow {
   /** Times of the newest failures, at most `failureThreshold` of them; kept with `failureThreshold` and `windowMs`. */
   readonly failures: readonly number[];
-  /** Outcomes of the last `windowCalls` calls, oldest first: 0 good, 1 failed, 2 slow, 3 slow and failed. */
+  /** Outcomes of the last `windowCalls` calls, oldest first: `.` good, `f` failed, `s` slow, `b` both. */
   readonly ring: string;
   /** Kept with `windowMs` and a rate, each 1/60 of the window wide. */
   readonly buckets: readonly CallBucket[];
@@ -28,6 +28,8 @@ export const EMPTY_CALLS: CallWindow = Object.freeze({
 });
 
 const BUCKETS_PER_WINDOW = 60;
+// Letters: a long run of digits in a record could be taken for a card number, and masked.
+const OUTCOMES = ['.', 'f', 's', 'b'] as const;
 
 /** Counts one call. Returns the same object where nothing changes, so that a call that changes nothing need not be recorded. */
 export function addCall(
@@ -45,7 +47,7 @@ export function addCall(
   const ring =
     config.windowCalls === null
       ? window.ring
-      : (window.ring + String((failed ? 1 : 0) + (slow ? 2 : 0))).slice(-config.windowCalls);
+      : (window.ring + OUTCOMES[(failed ? 1 : 0) + (slow ? 2 : 0)]).slice(-config.windowCalls);
   const buckets =
     watchesRates(config) && config.windowMs !== null
       ? addToBuckets(window.buckets, config.windowMs, atMs, failed, slow)
@@ -90,6 +92,7 @@ function addToBuckets(
 
 /** What the window holds at `nowMs`. Calls and rates are null where the settings do not ask for them. */
 export interface CallCounts {
+  /** Failures in the window; without a trigger that counts or rates them, those in a row. */
   readonly failures: number;
   readonly consecutiveFailures: number;
   readonly calls: number | null;
@@ -105,8 +108,8 @@ export function countCalls(window: CallWindow, config: BreakerConfig, nowMs: num
     let failures = 0;
     let slow = 0;
     for (const outcome of window.ring) {
-      if (outcome === '1' || outcome === '3') failures += 1;
-      if (outcome === '2' || outcome === '3') slow += 1;
+      if (outcome === 'f' || outcome === 'b') failures += 1;
+      if (outcome === 's' || outcome === 'b') slow += 1;
     }
     return { failures, consecutiveFailures, ...rates(window.ring.length, failures, slow) };
   }

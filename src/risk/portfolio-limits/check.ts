@@ -4,9 +4,10 @@ import { TRADING_STATES } from '../../catalog/attributes.ts';
 import type { CatalogEvent } from '../../catalog/events.ts';
 import type { GateAnswer, GateQuestion } from '../trading-state.ts';
 import { cappedAdding } from './cap.ts';
+import type { CompiledLimits } from './compile.ts';
 import { checkEvents, invalidInputEvent } from './events.ts';
 import { collectExposure, type Exposure } from './exposure.ts';
-import type { CompiledLimits, Measure } from './kinds.ts';
+import type { Measure } from './kinds.ts';
 import {
   detailProblem,
   heldQuantity,
@@ -18,7 +19,7 @@ import {
   splitOrder,
 } from './portfolio.ts';
 import { finite, judge, type LimitResult, MAX_UTILIZATION } from './result.ts';
-import { applyLimitsChange, type LimitsState } from './state.ts';
+import { applyLimitsChange, type LimitsChange, type LimitsState } from './state.ts';
 
 /** What may be done with an order. */
 export interface LimitDecision {
@@ -56,6 +57,8 @@ export interface Judgement {
 export interface CheckStep {
   readonly state: LimitsState;
   readonly decision: LimitDecision;
+  /** What changes in the state; undefined where nothing does. `state` has it applied. */
+  readonly change: LimitsChange | undefined;
   /** An unusable input where there was one; then `risk.portfolio_limit.check`; then its rejections and warnings. */
   readonly events: readonly CatalogEvent[];
 }
@@ -257,18 +260,10 @@ function refuse(
 function finish(state: LimitsState, judgement: Judgement, before: readonly CatalogEvent[]): CheckStep {
   const { decision, order, now } = judgement;
   const events = [...before, ...checkEvents(judgement)];
-  if (!decision.allowed) return { state, decision, events };
+  if (!decision.allowed) return { state, decision, change: undefined, events };
   const { symbol, side, quantity } = order;
   const price = typeof order.price === 'number' && Number.isFinite(order.price) ? order.price : null;
   const clientOrderId = (typeof order.clientOrderId === 'string' && order.clientOrderId) || null;
-  const next = applyLimitsChange(state, {
-    type: 'order_sent',
-    atMs: now,
-    symbol,
-    side,
-    quantity,
-    price,
-    clientOrderId,
-  });
-  return { state: next, decision, events };
+  const change = { type: 'order_sent', atMs: now, symbol, side, quantity, price, clientOrderId } as const;
+  return { state: applyLimitsChange(state, change), decision, change, events };
 }

@@ -1,5 +1,6 @@
 /** The sums over a portfolio that the limits are made of, taken in one pass over positions and pending orders. */
 import type { GroupLimit } from './options.ts';
+import { forEachPending, hasPending } from './pending.ts';
 import {
   heldQuantity,
   type Instrument,
@@ -8,7 +9,7 @@ import {
   type Portfolio,
   type Position,
 } from './portfolio.ts';
-import { isSameOrder, type LimitsState, type PendingOrder, pendingId } from './state.ts';
+import type { LimitsState, PendingOrder } from './state.ts';
 
 /** What a set of limits needs added up. */
 export interface ExposureNeeds {
@@ -332,39 +333,4 @@ function setGross(sum: GrossSum, released: number, slope: number): void {
   // Rounding must not leave less than nothing behind.
   sum.base = Math.max(0, sum.now - released);
   sum.slope = slope;
-}
-
-function hasPending(state: LimitsState, portfolio: Portfolio): boolean {
-  for (const _ in state.pending) return true;
-  return portfolio.pending != null && portfolio.pending.length > 0;
-}
-
-/** Every order that is pending, once each, and never the order itself: its venue's id or the caller's own decides. */
-function forEachPending(
-  state: LimitsState,
-  portfolio: Portfolio,
-  order: LimitOrder,
-  visit: (pending: PendingOrder) => void,
-): void {
-  const tracked = state.pending;
-  for (const id in tracked) {
-    const pending = tracked[id]!;
-    if (!isSameOrder(pending, order)) visit(pending);
-  }
-  const seen = new Set<string>();
-  for (const pending of portfolio.pending ?? []) {
-    if (isSameOrder(pending, order)) continue;
-    const id = pendingId(pending);
-    if (id !== undefined) {
-      if (seen.has(id) || isTracked(tracked, pending, id)) continue;
-      seen.add(id);
-    }
-    visit(pending);
-  }
-}
-
-function isTracked(tracked: LimitsState['pending'], pending: LimitOrder, id: string): boolean {
-  if (Object.hasOwn(tracked, id)) return true;
-  for (const key in tracked) if (isSameOrder(tracked[key]!, pending)) return true;
-  return false;
 }

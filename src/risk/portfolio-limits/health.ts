@@ -1,8 +1,9 @@
 /** The health of a portfolio without an order: its heat, and how much of every limit it uses. */
 import { type CatalogEvent, catalogEvent } from '../../catalog/events.ts';
+import type { CompiledLimit, CompiledLimits } from './compile.ts';
 import { type Building, invalidInputEvent, setName, setResult, setResults } from './events.ts';
 import { collectExposure, positionPriceProblem } from './exposure.ts';
-import type { CompiledLimit, CompiledLimits, Measure } from './kinds.ts';
+import type { Measure } from './kinds.ts';
 import { type LimitOrder, type Portfolio, portfolioProblem } from './portfolio.ts';
 import { isBeyond, judge, type LimitResult, utilizationOf } from './result.ts';
 import type { LimitsState } from './state.ts';

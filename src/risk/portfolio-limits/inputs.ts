@@ -1,23 +1,10 @@
 /** Everything but checks that changes what the limits remember, pure: profit, equity, orders on their way, days, settings. */
-import { type CatalogEvent, catalogEvent } from '../../catalog/events.ts';
-import type { GateDemand } from '../trading-state.ts';
-import { type Building, invalidInputEvent, setName, setOrder } from './events.ts';
-import type { CompiledLimits } from './kinds.ts';
-import type { PortfolioLimitsOptions } from './options.ts';
+import { settleBreaches } from './breach.ts';
+import type { CompiledLimits } from './compile.ts';
+import { setOrder } from './events.ts';
 import { detailProblem, type LimitOrder, orderProblem } from './portfolio.ts';
-import { isBeyond, utilizationOf } from './result.ts';
-import {
-  applyLimitsChange,
-  type BreachableLimit,
-  dailyLoss,
-  drawdownRatio,
-  isSameOrder,
-  type LimitsChange,
-  type LimitsState,
-  nextReset,
-  type PendingOrder,
-  pendingId,
-} from './state.ts';
+import { type InputEffect, Run } from './run.ts';
+import { dailyLoss, drawdownRatio, isSameOrder, type LimitsState, type PendingOrder, pendingId } from './state.ts';
 
 /** A fill of an order. */
 export interface Fill {
@@ -50,12 +37,6 @@ export type LimitsInput =
     }
   | { readonly type: 'tick' };
 
-/** One event, and what the trading gate is to be told with it as the cause. */
-export interface InputEffect {
-  readonly event: CatalogEvent;
-  readonly demand?: Omit<GateDemand, 'causeRecordId' | 'causeEvent'>;
-}
-
 export interface InputStep {
   readonly state: LimitsState;
   readonly effects: readonly InputEffect[];
@@ -79,7 +60,7 @@ export function stepLimits(
   const run = new Run(limits, state, now);
   run.startDay();
   const problem = apply(run, input, recordAll);
-  run.settleBreaches();
+  settleBreaches(run);
   return { state: run.state, effects: run.effects, problem };
 }
 
@@ -133,7 +114,7 @@ function apply(run: Run, input: LimitsInput, recordAll: boolean): string {
     }
     case 'message_sent': {
       const { count } = input;
-      if (!Number.isSafeInteger(count) || count < 1)
+      if (!Number.isSafeInteger(count) || count < 1 || count > 1_000_000)
         return run.invalid('MESSAGE_COUNT_INVALID', undefined, 'message_sent');
       if (run.limits.options.messageRate === undefined && !recordAll) return '';
       run.update({ type: 'message_sent', atMs: run.now, count }, recordAll, () => {});
@@ -194,170 +175,4 @@ function pendingOf(order: LimitOrder): PendingOrder {
   const pending: Record<string, unknown> = {};
   for (const field of PENDING_FIELDS) if (order[field] != null) pending[field] = order[field];
   return pending as unknown as PendingOrder;
-}
-
-/** One input on its way through: the state so far, and the events. */
-class Run {
-  limits: CompiledLimits;
-  state: LimitsState;
-  readonly now: number;
-  readonly effects: InputEffect[] = [];
-  /** Equity that came with the input, by which drawdown is judged. */
-  equity: number | undefined;
-
-  constructor(limits: CompiledLimits, state: LimitsState, now: number) {
-    this.limits = limits;
-    this.state = state;
-    this.now = now;
-  }
-
-  update(
-    change: LimitsChange,
-    recordAlways: boolean,
-    describe: (attributes: Building<'risk.portfolio_limit.update'>) => void,
-  ): void {
-    const before = this.state;
-    this.state = applyLimitsChange(before, change);
-    if (this.state === before && !recordAlways) return;
-    const attributes: Building<'risk.portfolio_limit.update'> = {
-      operation: change.type,
-      'risk.limit.change': change as unknown as Record<string, unknown>,
-    };
-    describe(attributes);
-    setName(attributes, this.limits.options);
-    this.effects.push({ event: catalogEvent('risk.portfolio_limit.update', attributes) });
-  }
-
-  invalid(code: string, order: Partial<LimitOrder> | undefined, operation: string): string {
-    this.effects.push({ event: invalidInputEvent(this.limits, code, order, operation) });
-    return code;
-  }
-
-  startDay(): void {
-    if (this.now < this.state.day.resetMs) return;
-    const resetMs = nextReset(this.limits.options, this.now);
-    this.update({ type: 'day_started', resetMs }, false, (attributes) => {
-      attributes['risk.until'] = new Date(resetMs).toISOString();
-      attributes['risk.daily_loss'] = 0;
-    });
-  }
-
-  configure(input: Extract<LimitsInput, { type: 'configured' }>): void {
-    const old = this.limits.options;
-    const config = input.limits.options;
-    const resetMs = nextReset(config, this.now);
-    this.limits = input.limits;
-    this.state = applyLimitsChange(this.state, { type: 'configured', config, resetMs });
-    const attributes: Building<'config.limits_changed'> = {
-      'risk.actor': input.actor,
-      'risk.reason': input.reason,
-      'risk.config.old': old as Record<string, unknown>,
-      'risk.config.new': config as Record<string, unknown>,
-      'risk.limit.change': { type: 'configured', resetMs },
-    };
-    setName(attributes, config);
-    this.effects.push({ event: catalogEvent('config.limits_changed', attributes) });
-  }
-
-  /** Records what began or ended to be beyond its limit, and tells the gate. */
-  settleBreaches(): void {
-    this.#settleDailyLoss();
-    this.#settleDrawdown();
-  }
-
-  #settleDailyLoss(): void {
-    const { day } = this.state;
-    const limit = this.limits.options.dailyLoss;
-    const loss = dailyLoss(this.state);
-    const isOver = limit !== undefined && isBeyond(loss, limit.max);
-    // A breach holds until the day ends, whatever is won back; only other limits or a new day end it before.
-    if (day.breached && (limit === undefined || !isOver) && this.#wasConfigured()) {
-      this.#end('daily_loss', 'the limits were changed');
-    }
-    if (limit === undefined || !isOver || day.breached) return;
-    this.state = applyLimitsChange(this.state, { type: 'breached', limit: 'daily_loss', on: true });
-    const attributes: Building<'risk.daily_loss_limit'> = {
-      'risk.daily_loss': loss,
-      'risk.daily_loss.max': limit.max,
-      'risk.reason.code': 'DAILY_LOSS_EXCEEDED',
-      'risk.until': new Date(day.resetMs).toISOString(),
-      'risk.limit.change': { type: 'breached', limit: 'daily_loss', on: true },
-    };
-    if (this.equity !== undefined) attributes['trading.equity'] = this.equity;
-    setName(attributes, this.limits.options);
-    const event = catalogEvent('risk.daily_loss_limit', attributes);
-    const reason = `daily loss of ${loss} is beyond ${limit.max}`;
-    this.#breach('daily_loss', event, limit.onBreach ?? 'REDUCING', reason, day.resetMs);
-  }
-
-  #settleDrawdown(): void {
-    const limit = this.limits.options.drawdown;
-    const { drawdownBreached, peakEquity } = this.state;
-    if (drawdownBreached && limit === undefined) this.#end('drawdown', 'the limit was removed');
-    // Without a peak there is no drawdown, whatever the equity.
-    const equity = this.equity ?? (peakEquity === null ? 0 : undefined);
-    if (limit === undefined || equity === undefined) return;
-    const ratio = drawdownRatio(this.state, equity);
-    const isOver = isBeyond(ratio, limit.max);
-    if (drawdownBreached && !isOver) this.#end('drawdown', `drawdown is back at ${ratio}, at most ${limit.max}`);
-    if (drawdownBreached || !isOver) return;
-    this.state = applyLimitsChange(this.state, { type: 'breached', limit: 'drawdown', on: true });
-    const attributes: Building<'risk.limit_hit'> = {
-      'risk.limit.type': 'drawdown',
-      'risk.limit.current': ratio,
-      'risk.limit.max': limit.max,
-      'risk.limit.utilization': utilizationOf(ratio, limit.max),
-      'risk.drawdown_ratio': ratio,
-      'risk.reason.code': 'DRAWDOWN_EXCEEDED',
-      'trading.equity': equity,
-      'risk.limit.change': { type: 'breached', limit: 'drawdown', on: true },
-    };
-    setName(attributes, this.limits.options);
-    const event = catalogEvent('risk.limit_hit', attributes);
-    this.#breach('drawdown', event, limit.onBreach ?? 'REDUCING', `drawdown of ${ratio} is beyond ${limit.max}`);
-  }
-
-  #breach(
-    limit: BreachableLimit,
-    event: CatalogEvent,
-    onBreach: 'REDUCING' | 'HALTED' | 'none',
-    reason: string,
-    untilMs?: number,
-  ): void {
-    if (onBreach === 'none') this.effects.push({ event });
-    else {
-      const demand = breachDemand(this.limits.options, limit, onBreach, reason);
-      this.effects.push({ event, demand: untilMs === undefined ? demand : { ...demand, untilMs } });
-    }
-  }
-
-  #end(limit: BreachableLimit, reason: string): void {
-    this.update({ type: 'breached', limit, on: false }, true, (attributes) => {
-      attributes['risk.reason'] = reason;
-    });
-    const last = this.effects.pop()!;
-    this.effects.push({ ...last, demand: breachDemand(this.limits.options, limit, 'ACTIVE', reason) });
-  }
-
-  #wasConfigured(): boolean {
-    return this.effects.some(({ event }) => event.name === 'config.limits_changed');
-  }
-}
-
-/** What a breach demands of the trading gate. */
-export function breachDemand(
-  options: PortfolioLimitsOptions,
-  limit: BreachableLimit,
-  state: GateDemand['state'],
-  reason: string,
-): Omit<GateDemand, 'causeRecordId' | 'causeEvent'> {
-  const set = options.name === undefined || options.name === 'default' ? '' : `${options.name}:`;
-  return {
-    source: `portfolio_limits:${set}${limit}`,
-    state,
-    scope: options.scope ?? 'global',
-    actor: 'portfolio_limits',
-    reason,
-    reasonCode: state === 'ACTIVE' ? `${limit.toUpperCase()}_RECOVERED` : `${limit.toUpperCase()}_EXCEEDED`,
-  };
 }

@@ -1,6 +1,7 @@
 /** What a check says of each limit, and of the order. */
 
-import type { CompiledLimit, LimitType, Measure } from './kinds.ts';
+import type { CompiledLimit } from './compile.ts';
+import type { LimitType, Measure } from './kinds.ts';
 import type { LimitMode } from './options.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** What the limits remember between checks, and every way in which it changes. */
 import { nextTimeOfDay } from '../circuit-breaker/schedule.ts';
-import type { PortfolioLimitsOptions } from './options.ts';
+import type { PortfolioLimitsOptions, RateLimit } from './options.ts';
 import type { Instrument, LimitOrder } from './portfolio.ts';
 import { RecentList } from './recent-list.ts';
 
@@ -28,9 +28,9 @@ export interface LimitsState {
   readonly version: 1;
   /** The options in force, checked and complete. */
   readonly config: Readonly<PortfolioLimitsOptions>;
-  /** Times of the orders that passed, epoch milliseconds, as far as the window of the order rate reaches. */
+  /** Times of the orders that passed, epoch milliseconds, as far as the window of the order rate reaches, at most one more than it allows. */
   readonly orderTimes: RecentList<number>;
-  /** Times of the messages sent, as far as the window of the message rate reaches. */
+  /** Times of the messages sent, as far as the window of the message rate reaches, at most one more than it allows. */
   readonly messageTimes: RecentList<number>;
   /** Orders that passed, as far as the windows on like orders reach, at most {@link MAX_REMEMBERED_ORDERS}. */
   readonly sent: RecentList<SentOrder>;
@@ -109,9 +109,10 @@ export function applyLimitsChange(state: LimitsState, change: LimitsChange): Lim
       return orderSent(state, change);
     case 'message_sent': {
       let times = state.messageTimes;
-      for (let count = 0; count < change.count; count += 1) {
-        times = withTime(times, change.atMs, state.config.messageRate?.windowMs);
-      }
+      const limit = state.config.messageRate;
+      if (limit === undefined) return state;
+      const count = Math.min(change.count, limit.max + 1);
+      for (let index = 0; index < count; index += 1) times = withTime(times, change.atMs, limit);
       return { ...state, messageTimes: times };
     }
     case 'order_placed': {
@@ -159,18 +160,26 @@ function orderSent(state: LimitsState, order: { readonly type: 'order_sent' } & 
   return {
     ...state,
     sent,
-    orderTimes: withTime(state.orderTimes, order.atMs, config.orderRate?.windowMs),
-    messageTimes: withTime(state.messageTimes, order.atMs, config.messageRate?.windowMs),
+    orderTimes: withTime(state.orderTimes, order.atMs, config.orderRate),
+    messageTimes: withTime(state.messageTimes, order.atMs, config.messageRate),
   };
 }
 
-function withTime(times: RecentList<number>, atMs: number, windowMs: number | undefined): RecentList<number> {
-  if (windowMs === undefined) return times;
-  return times.dropWhile((one) => one <= atMs - windowMs).with(atMs);
+/** Adds a time, and drops what no decision needs any more: past the window, or more than one past the limit. */
+function withTime(times: RecentList<number>, atMs: number, limit: RateLimit | undefined): RecentList<number> {
+  if (limit === undefined) return times;
+  const windowMs = limit.windowMs ?? 1000;
+  return times
+    .dropWhile((one) => one <= atMs - windowMs)
+    .newest(limit.max)
+    .with(atMs);
 }
 
 function addPnl(state: LimitsState, pnl: number): LimitsState {
-  return pnl === 0 ? state : { ...state, day: { ...state.day, pnl: state.day.pnl + pnl } };
+  if (pnl === 0) return state;
+  // JSON has no infinity: a sum that overflows stays at the largest number.
+  const sum = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, state.day.pnl + pnl));
+  return { ...state, day: { ...state.day, pnl: sum } };
 }
 
 function fill(state: LimitsState, orderId: string | null, quantity: number): LimitsState {
@@ -198,7 +207,7 @@ export const dailyLoss = (state: LimitsState): number => Math.max(0, -state.day.
 /** Fall from the peak as a ratio of the peak, ≥ 0; 0 while no positive peak is known. */
 export function drawdownRatio(state: LimitsState, equity: number): number {
   const peak = state.peakEquity;
-  return peak === null || peak <= 0 ? 0 : Math.max(0, (peak - equity) / peak);
+  return peak === null || peak <= 0 ? 0 : Math.min(Number.MAX_VALUE, Math.max(0, (peak - equity) / peak));
 }
 
 /** The state as plain data. */

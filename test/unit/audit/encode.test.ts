@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type AuditInput, RecordEncoder } from '../../../src/audit/encode.ts';
+import type { AuditInput } from '../../../src/audit/audit-input.ts';
+import { auditForm } from '../../../src/audit/canonical.ts';
+import { RecordEncoder } from '../../../src/audit/encode.ts';
 import { plainAttributes, visitRecords } from '../../../src/audit/otlp.ts';
 
 const STREAM = 'svc/0193f6a0-1111-7aaa-8bbb-123456789abc';
@@ -189,6 +191,21 @@ describe('what the writer itself sets', () => {
     expect(bad.record['severityNumber']).toBe(0);
     const good = encode({}, { traceId: 'AB'.repeat(16), spanId: 'CD'.repeat(8), flags: 1 });
     expect(good.record).toMatchObject({ traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), flags: 1 });
+  });
+
+  it('makes room in time, wherever in a record its first buffer ends', () => {
+    for (let size = 14_900; size < 16_600; size++) {
+      const { record, made } = encode({
+        a: 'x'.repeat(size),
+        b: true,
+        c: [1.5, { d: 'y' }],
+        e: 'ü'.repeat(9),
+        f: size,
+      });
+      const form = auditForm(record);
+      if (form?.text === made.canonical && form.claim === made.leaf.toString('base64')) continue;
+      expect.fail(`at ${size} characters the line differs from what was hashed`);
+    }
   });
 
   it('goes on after a record that is larger than its buffer', () => {

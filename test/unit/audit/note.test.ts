@@ -49,6 +49,14 @@ describe('signed notes', () => {
     expect(openNote(both, [])).toEqual({ error: 'unknown signer' });
   });
 
+  it('count one signature of a key, the first', () => {
+    const second = signatureOf(bot.sign('something else\n'));
+    expect(openNote(bot.sign(text) + second, [keyOf(bot.vkey)])).toMatchObject({ signer: { name: 'bot' } });
+    expect(openNote(`${text}\n${second}${signatureOf(bot.sign(text))}`, [keyOf(bot.vkey)])).toEqual({
+      error: 'false signature',
+    });
+  });
+
   it('do not open once a byte of the text or of a known signature changed', () => {
     const key = keyOf(bot.vkey);
     const note = bot.sign(text);

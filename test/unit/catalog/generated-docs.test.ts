@@ -9,7 +9,7 @@ import { ATTRIBUTES, COMMON_ATTRIBUTES } from '../../../src/catalog/attributes.t
 import { type AttributeDefinition, type EventDefinition, SEVERITY_NUMBERS } from '../../../src/catalog/define.ts';
 import { EVENTS } from '../../../src/catalog/events.ts';
 import { ERRORS } from '../../../src/core/errors.ts';
-import { SETTINGS } from '../../../src/runtime/settings.ts';
+import { SETTINGS } from '../../../src/runtime/settings-table.ts';
 
 const EXAMPLES: Readonly<Record<AttributeDefinition['type'], PlainValue>> = {
   string: 'text',

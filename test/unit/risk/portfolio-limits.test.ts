@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkOrder, type LimitDecision } from '../../../src/risk/portfolio-limits/check.ts';
-import { compileLimits } from '../../../src/risk/portfolio-limits/kinds.ts';
+import { compileLimits } from '../../../src/risk/portfolio-limits/compile.ts';
 import {
   LIMIT_NAMES,
   type PortfolioLimitsOptions,

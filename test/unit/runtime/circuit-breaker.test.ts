@@ -675,4 +675,26 @@ describe('circuit breaker: snapshots', () => {
     expect(host.takeSnapshots().map((event) => event.name)).toContain('risk.circuit_breaker.snapshot');
     expect(host.invalid).toEqual([]);
   });
+
+  it('goes on from a recorded snapshot event as from the live state', () => {
+    const { breaker, host, clock } = make({ windowCalls: 5, failureRate: 0.8, dailyLoss: { max: 100 } });
+    breaker.failure();
+    breaker.success();
+    breaker.recordTrade({ pnl: -60 });
+    const recorded = host.takeSnapshots().find((event) => event.name === 'risk.circuit_breaker.snapshot');
+    const next = createFakeHost({ clock });
+    const restored = createCircuitBreaker(
+      next,
+      'broker',
+      { windowCalls: 5, failureRate: 0.8, dailyLoss: { max: 100 } },
+      { ...recorded?.attributes['risk.snapshot'], recordId: recorded?.recordId },
+    );
+    expect(restored.snapshot().state).toEqual({ ...breaker.snapshot().state, epoch: 1 });
+    expect(next.named('risk.circuit_breaker.restored')[0]?.attributes['risk.restored.record_id']).toBe(
+      recorded?.recordId,
+    );
+    restored.recordTrade({ pnl: -40 });
+    expect(restored.state).toBe('OPEN');
+    expect([...host.coerced, ...next.coerced, ...next.invalid]).toEqual([]);
+  });
 });

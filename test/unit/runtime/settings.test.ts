@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defineEvents } from '../../../src/catalog/define-events.ts';
 import { createManualClock } from '../../../src/core/clock.ts';
 import { isRiskTrailError } from '../../../src/core/errors.ts';
-import { readSettings, resolveSettings, SETTINGS, type SettingDefinition } from '../../../src/runtime/settings.ts';
+import { readSettings, resolveSettings } from '../../../src/runtime/settings.ts';
 import { SETTINGS_FILE_NAMES } from '../../../src/runtime/settings-file.ts';
+import { SETTINGS, type SettingDefinition } from '../../../src/runtime/settings-table.ts';
 
 const options = { serviceName: 'momentum-bot' };
 
@@ -134,9 +135,9 @@ describe('settings from the environment', () => {
     });
     const env = { OTEL_RESOURCE_ATTRIBUTES: resource, OTEL_SERVICE_NAME: 'own', RISKTRAIL_ENVIRONMENT: 'paper' };
     expect(resolveSettings({ env })).toMatchObject({ serviceName: 'own', environment: 'paper' });
-    expect(resolveSettings({ options, env: { OTEL_RESOURCE_ATTRIBUTES: 'a=%,service.version=2' } }).serviceVersion).toBe(
-      undefined,
-    );
+    expect(
+      resolveSettings({ options, env: { OTEL_RESOURCE_ATTRIBUTES: 'a=%,service.version=2' } }).serviceVersion,
+    ).toBe(undefined);
   });
 
   it('count an empty variable as unset', () => {

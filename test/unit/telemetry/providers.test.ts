@@ -39,6 +39,17 @@ describe('log records', () => {
     expect(exported?.resource.attributes['service.name']).toBe('test');
   });
 
+  it('reach further processors masked, audit events of others too', async () => {
+    const ours: LogRecordProcessor = {
+      ...SILENT,
+      onEmit: (record) => void record.setAttribute('audit.record.id', 'x'),
+    };
+    const further = collector();
+    telemetry = await startForTest({ logProcessors: [ours], furtherLogProcessors: [further] });
+    logs.getLogger('lib').emit({ eventName: 'order.placed', attributes: { token: 'x', 'trading.order.id': '1' } });
+    expect(further.records[0]?.attributes).toMatchObject({ token: '***MASKED***', 'trading.order.id': '1' });
+  });
+
   it('of class audit never go through a stock exporter', async () => {
     telemetry = await startForTest();
     telemetry.otelLogger.emit({ body: 'audit', attributes: { 'audit.record.id': 'x' } });

@@ -1,0 +1,66 @@
+/** One event on its way into the journal, and what of it can be recorded as it stands. */
+
+/** One event to be recorded. Everything but `attributes` is what OpenTelemetry's LogRecord has. */
+export interface AuditInput {
+  readonly eventName: string;
+  /** OpenTelemetry severity number, 1–24; anything else is recorded as 0, unset. */
+  readonly severityNumber: number;
+  readonly severityText: string;
+  /** A short sentence for people. */
+  readonly body: string;
+  /** Nanoseconds since the epoch, decimal. */
+  readonly timeUnixNano: string;
+  readonly observedTimeUnixNano?: string;
+  /** 32 hex digits; anything else is left out. */
+  readonly traceId?: string;
+  /** 16 hex digits; anything else is left out. */
+  readonly spanId?: string;
+  readonly flags?: number;
+  /** The event's own attributes. `audit.record.id` may be among them; the other `audit.*` of section 2 are the writer's. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Names of attributes that an earlier stage already changed, for `audit.coerced`. */
+  readonly coerced?: readonly string[];
+}
+
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const SPAN_ID = /^[0-9a-f]{16}$/;
+const NANOS = /^(?:0|[1-9][0-9]{0,19})$/;
+const MAX_NANOS = '18446744073709551615';
+const MAX_FLAGS = 0xffff_ffff;
+const RECORD_ID = /^[0-9A-Za-z._:-]{1,128}$/;
+
+/** Whether `text` is a time that the format allows: decimal nanoseconds below 2^64. */
+export function isNanos(text: unknown): text is string {
+  return typeof text === 'string' && NANOS.test(text) && (text.length < 20 || text <= MAX_NANOS);
+}
+
+/** A severity number of OpenTelemetry's, 0 (unset) for anything else. */
+export function severityOf(value: number): number {
+  return Number.isInteger(value) && value >= 1 && value <= 24 ? value : 0;
+}
+
+/** Whether flags are worth recording. */
+export function isFlags(value: number | undefined): value is number {
+  return value !== undefined && Number.isInteger(value) && value > 0 && value <= MAX_FLAGS;
+}
+
+/** Ids are ours or, given by the caller, of a form that needs no escapes. */
+export function isRecordId(id: unknown): id is string {
+  return typeof id === 'string' && RECORD_ID.test(id);
+}
+
+/** A trace id in lower case; "" for anything else and for all zeros. */
+export function traceIdOf(id: unknown): string {
+  return hexId(id, TRACE_ID);
+}
+
+/** A span id in lower case; "" for anything else and for all zeros. */
+export function spanIdOf(id: unknown): string {
+  return hexId(id, SPAN_ID);
+}
+
+function hexId(id: unknown, pattern: RegExp): string {
+  if (typeof id !== 'string') return '';
+  const lower = id.toLowerCase();
+  return pattern.test(lower) && !/^0+$/.test(lower) ? lower : '';
+}

@@ -1,0 +1,276 @@
+/** The one table of all settings: key, environment variable, check, default, brief. `docs/settings.md` is generated from it. */
+import type { EventFamily } from '../catalog/define-events.ts';
+import type { Clock } from '../core/clock.ts';
+import { boolean, type Check, func, integer, list, number, object, oneOf, string } from '../core/options.ts';
+import type { LogRecordProcessor, SpanProcessor } from '../telemetry/processor-types.ts';
+
+/** Levels of the plain logger, from the most talkative to none. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'off'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What happens to trading when the journal cannot be written. */
+export type AuditFailure = 'continue' | 'reduce-only' | 'halt';
+
+/** What `startRiskTrail` is told; everything but the service's name has a default. */
+export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
+  /** Name of the service, as every record and span carries it. Else OTEL_SERVICE_NAME, else `service.name` of OTEL_RESOURCE_ATTRIBUTES. */
+  readonly serviceName?: string | undefined;
+  /** Version of the service. Else `service.version` of OTEL_RESOURCE_ATTRIBUTES. */
+  readonly serviceVersion?: string | undefined;
+  /** Deployment environment, such as production or paper. */
+  readonly environment?: string | undefined;
+  /** Directory of the trail. @default './risktrail-data' */
+  readonly dataDir?: string | undefined;
+  /** Ed25519 private key (PKCS#8 PEM) that signs checkpoints. @default signing-key.pem in the data directory, made on first use */
+  readonly signingKeyFile?: string | undefined;
+  /** A segment of the journal is closed when it has grown to this many bytes. @default 10_000_000 */
+  readonly segmentMaxBytes?: number | undefined;
+  /** A checkpoint is signed after this many records … @default 1000 */
+  readonly checkpointRecords?: number | undefined;
+  /** … or after this time, in milliseconds. @default 1000 */
+  readonly checkpointIntervalMs?: number | undefined;
+  /** `all` records inputs that change no state, too: replay under other parameters needs them. @default 'changes' */
+  readonly recordInputs?: 'changes' | 'all' | undefined;
+  /** Timed work that takes longer than this, in milliseconds, is reported as slow. @default 100 */
+  readonly slowThresholdMs?: number | undefined;
+  /** Whether secrets and personal data are masked before anything is hashed, written or exported. @default true */
+  readonly redaction?: boolean | undefined;
+  /** Names of attributes and fields whose values are masked, besides the built-in ones. */
+  readonly redactKeys?: readonly string[] | undefined;
+  /** Patterns whose matches in free text are masked, besides the built-in ones. A string is the source of a regular expression. */
+  readonly redactPatterns?: readonly (string | RegExp)[] | undefined;
+  /** Lowest level of the plain logger's lines on the console. @default 'info' */
+  readonly logLevel?: LogLevel | undefined;
+  /** Lowest level of the plain logger's lines that become OpenTelemetry log records. @default 'debug' */
+  readonly otlpLogLevel?: LogLevel | undefined;
+  /** Time between two snapshots of every risk layer's state, in milliseconds; 0 for none. @default 60_000 */
+  readonly snapshotIntervalMs?: number | undefined;
+  /** Time between two `system.health_check` events, in milliseconds; 0 for none. @default 60_000 */
+  readonly healthCheckIntervalMs?: number | undefined;
+  /** Keeps to its own logger provider and the global tracer, beside an OpenTelemetry SDK that already runs. @default false */
+  readonly attach?: boolean | undefined;
+  /** Turns risktrail off: decisions are made, nothing is recorded or exported. @default false */
+  readonly disabled?: boolean | undefined;
+  /** What happens to trading when the journal cannot be written. @default 'continue' */
+  readonly auditFailure?: AuditFailure | undefined;
+  /** Closes the trail in order at SIGTERM, SIGINT and uncaught exceptions. @default true */
+  readonly handleSignals?: boolean | undefined;
+  /** The settings file. @default risktrail.config.{json,yaml,yml,ts,js,mjs} in the working directory, where there is one */
+  readonly configFile?: string | undefined;
+  /** Source of time; a backtest gives its own. Code only. */
+  readonly clock?: Clock | undefined;
+  /** The service's own events, as `defineEvents` returns them. Code only. */
+  readonly events?: F | undefined;
+  /** Further span processors. Code only. */
+  readonly spanProcessors?: readonly SpanProcessor[] | undefined;
+  /** Further log record processors. Code only. */
+  readonly logProcessors?: readonly LogRecordProcessor[] | undefined;
+}
+
+/** How a setting's text in the environment becomes its value. */
+export type VariableKind = 'text' | 'number' | 'boolean' | 'list';
+
+/** One line of the table. */
+export interface SettingDefinition {
+  readonly check: Check<unknown>;
+  readonly brief: string;
+  /** Environment variable and how its text is read. Absent: not set from the environment. */
+  readonly variable?: string;
+  readonly kind?: VariableKind;
+  /** Key of OTEL_RESOURCE_ATTRIBUTES that gives it where the variable doesn't. */
+  readonly resourceAttribute?: string;
+  readonly default?: unknown;
+  /** What stands for the default in the docs where it is no plain value. */
+  readonly defaultText?: string;
+  /** Only from code: options or a settings module. */
+  readonly codeOnly?: true;
+}
+
+/** Longest delay that a Node timer takes: a longer one fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const LEVEL = oneOf(LOG_LEVELS);
+const PATTERN: Check<RegExp> = {
+  expected: 'a regular expression or the source of one',
+  accepts: (value): value is RegExp => toRegExp(value) !== undefined,
+  read: (value) => toRegExp(value)!,
+};
+const CLOCK: Check<Clock> = {
+  expected: 'a clock with now() and monotonic()',
+  accepts: (value): value is Clock =>
+    typeof value === 'object' &&
+    value !== null &&
+    func().accepts((value as Clock).now) &&
+    func().accepts((value as Clock).monotonic),
+};
+
+const FAMILY: Check<EventFamily> = {
+  expected: 'what defineEvents returns',
+  accepts: (value): value is EventFamily =>
+    object<EventFamily>().accepts(value) && object().accepts(value.events) && object().accepts(value.attributes),
+};
+
+/** Every setting by its key, in the order of the docs. */
+export const SETTINGS = {
+  serviceName: {
+    check: string(),
+    variable: 'OTEL_SERVICE_NAME',
+    resourceAttribute: 'service.name',
+    brief: 'Name of the service. Required.',
+  },
+  serviceVersion: { check: string(), resourceAttribute: 'service.version', brief: 'Version of the service.' },
+  environment: {
+    check: string(),
+    variable: 'RISKTRAIL_ENVIRONMENT',
+    resourceAttribute: 'deployment.environment.name',
+    brief: 'Deployment environment, such as production or paper.',
+  },
+  dataDir: {
+    check: string(),
+    variable: 'RISKTRAIL_DATA_DIR',
+    default: './risktrail-data',
+    brief: 'Directory of the trail. Commands take it as their first argument, too.',
+  },
+  signingKeyFile: {
+    check: string(),
+    variable: 'RISKTRAIL_SIGNING_KEY_FILE',
+    defaultText: '`signing-key.pem` in the data directory',
+    brief: 'Ed25519 private key (PKCS#8 PEM) that signs checkpoints; made on first use where none is given.',
+  },
+  segmentMaxBytes: {
+    check: integer(1024),
+    variable: 'RISKTRAIL_SEGMENT_MAX_BYTES',
+    kind: 'number',
+    default: 10_000_000,
+    brief: 'A segment of the journal is closed when it has grown to this many bytes.',
+  },
+  checkpointRecords: {
+    check: integer(1),
+    variable: 'RISKTRAIL_CHECKPOINT_RECORDS',
+    kind: 'number',
+    default: 1000,
+    brief: 'A checkpoint is signed after this many records, or after the interval, whichever comes first.',
+  },
+  checkpointIntervalMs: {
+    check: integer(1, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_CHECKPOINT_INTERVAL_MS',
+    kind: 'number',
+    default: 1000,
+    brief: 'A checkpoint is signed after this time, in milliseconds.',
+  },
+  auditFailure: {
+    check: oneOf(['continue', 'reduce-only', 'halt']),
+    variable: 'RISKTRAIL_AUDIT_FAILURE',
+    default: 'continue',
+    brief: 'What happens to trading when the journal cannot be written. Exits always pass.',
+  },
+  recordInputs: {
+    check: oneOf(['changes', 'all']),
+    variable: 'RISKTRAIL_RECORD_INPUTS',
+    default: 'changes',
+    brief: 'Whether inputs that change no state are recorded too, which replay under other parameters needs.',
+  },
+  snapshotIntervalMs: {
+    check: integer(0, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_SNAPSHOT_INTERVAL_MS',
+    kind: 'number',
+    default: 60_000,
+    brief: 'Time between two snapshots of every risk layer’s state, in milliseconds; 0 for none.',
+  },
+  healthCheckIntervalMs: {
+    check: integer(0, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_HEALTH_CHECK_INTERVAL_MS',
+    kind: 'number',
+    default: 60_000,
+    brief: 'Time between two `system.health_check` events, in milliseconds; 0 for none.',
+  },
+  slowThresholdMs: {
+    check: number({ min: 0 }),
+    variable: 'RISKTRAIL_SLOW_THRESHOLD_MS',
+    kind: 'number',
+    default: 100,
+    brief: 'Timed work that takes longer than this, in milliseconds, is reported as slow.',
+  },
+  redaction: {
+    check: boolean(),
+    variable: 'RISKTRAIL_REDACTION',
+    kind: 'boolean',
+    default: true,
+    brief: 'Whether secrets and personal data are masked before anything is hashed, written or exported.',
+  },
+  redactKeys: {
+    check: list(string()),
+    variable: 'RISKTRAIL_REDACT_KEYS',
+    kind: 'list',
+    default: Object.freeze([]),
+    brief: 'Names of attributes and fields whose values are masked, besides the built-in ones.',
+  },
+  redactPatterns: {
+    check: list(PATTERN),
+    default: Object.freeze([]),
+    brief: 'Regular expressions whose matches in free text are masked, besides the built-in ones.',
+  },
+  logLevel: {
+    check: LEVEL,
+    variable: 'RISKTRAIL_LOG_LEVEL',
+    default: 'info',
+    brief: 'Lowest level of the plain logger’s lines on the console.',
+  },
+  otlpLogLevel: {
+    check: LEVEL,
+    variable: 'RISKTRAIL_OTLP_LOG_LEVEL',
+    default: 'debug',
+    brief: 'Lowest level of the plain logger’s lines that become OpenTelemetry log records.',
+  },
+  attach: {
+    check: boolean(),
+    variable: 'RISKTRAIL_ATTACH',
+    kind: 'boolean',
+    default: false,
+    brief: 'Keeps to its own logger provider and the global tracer, beside an OpenTelemetry SDK that already runs.',
+  },
+  disabled: {
+    check: boolean(),
+    variable: 'RISKTRAIL_DISABLED',
+    kind: 'boolean',
+    default: false,
+    brief: 'Turns risktrail off: decisions are made, nothing is recorded or exported.',
+  },
+  handleSignals: {
+    check: boolean(),
+    variable: 'RISKTRAIL_HANDLE_SIGNALS',
+    kind: 'boolean',
+    default: true,
+    brief: 'Closes the trail in order at SIGTERM, SIGINT and uncaught exceptions.',
+  },
+  configFile: {
+    check: string(),
+    variable: 'RISKTRAIL_CONFIG_FILE',
+    defaultText: '`risktrail.config.{json,yaml,yml,ts,js,mjs}` in the working directory, where there is one',
+    brief: 'The settings file.',
+  },
+  clock: { check: CLOCK, codeOnly: true, defaultText: 'the machine’s clocks', brief: 'Source of time.' },
+  events: { check: FAMILY, codeOnly: true, brief: 'The service’s own events, as `defineEvents` returns them.' },
+  spanProcessors: {
+    check: list(object()),
+    codeOnly: true,
+    default: Object.freeze([]),
+    brief: 'Further span processors.',
+  },
+  logProcessors: {
+    check: list(object()),
+    codeOnly: true,
+    default: Object.freeze([]),
+    brief: 'Further log record processors.',
+  },
+} as const satisfies { readonly [K in keyof Required<RiskTrailOptions>]: SettingDefinition };
+
+function toRegExp(value: unknown): RegExp | undefined {
+  if (value instanceof RegExp) return value;
+  if (typeof value !== 'string' || value === '') return undefined;
+  try {
+    return new RegExp(value, 'gu');
+  } catch {
+    return undefined;
+  }
+}
