@@ -12,10 +12,10 @@ export interface AuditInput {
   readonly timeUnixNano: string;
   readonly observedTimeUnixNano?: string;
   /** 32 hex digits; anything else is left out. */
-  readonly traceId?: string;
+  readonly traceId?: string | undefined;
   /** 16 hex digits; anything else is left out. */
-  readonly spanId?: string;
-  readonly flags?: number;
+  readonly spanId?: string | undefined;
+  readonly flags?: number | undefined;
   /** The event's own attributes. `audit.record.id` may be among them; the other `audit.*` of section 2 are the writer's. */
   readonly attributes: Readonly<Record<string, unknown>>;
   /** Names of attributes that an earlier stage already changed, for `audit.coerced`. */

@@ -2,6 +2,7 @@
 import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';
+import { settle } from '../telemetry/context.ts';
 import type { LayerHost } from './host.ts';
 import { createTradingGate } from './trading-gate.ts';
 
@@ -19,10 +20,6 @@ export interface TrailLayerHost extends LayerHost {
   takeSnapshots(): void;
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
 export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
   const { clock, recordInputs, tracer, emit, report } = options;
   const takers = new Set<() => readonly CatalogEvent[]>();
@@ -37,14 +34,14 @@ export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
   }
 
   function end(span: Span, failure?: { error: unknown }): void {
-    quietly('span end', () => {
-      if (failure !== undefined) {
-        const { error } = failure;
-        span.recordException(error instanceof Error ? error : String(error));
+    if (failure !== undefined) {
+      const { error } = failure;
+      quietly('span exception', () => {
         span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
-      }
-      span.end(toHrTime(clock.now()));
-    });
+        span.recordException(error instanceof Error ? error : String(error), toHrTime(clock.now()));
+      });
+    }
+    quietly('span end', () => span.end(toHrTime(clock.now())));
   }
 
   function span<T>(name: string, attributes: Attributes, fn: () => T): T {
@@ -54,23 +51,10 @@ export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
     });
     if (started === undefined) return fn();
     const within = started;
-    let result: T;
-    try {
-      result = context.with(trace.setSpan(context.active(), within), fn);
-    } catch (error) {
-      end(within, { error });
-      throw error;
-    }
-    if (!isThenable(result)) {
-      end(within);
-      return result;
-    }
-    // The caller gets its own promise; ours only watches it.
-    result.then(
-      () => end(within),
-      (error: unknown) => end(within, { error }),
+    return settle(
+      () => context.with(trace.setSpan(context.active(), within), fn),
+      (failed, error) => end(within, failed ? { error } : undefined),
     );
-    return result;
   }
 
   const base = {

@@ -3,9 +3,10 @@
  *
  * - `exit` (normal end, `process.exit`, uncaught exception): the last chance for synchronous work.
  * - An uncaught exception is told beforehand by `uncaughtExceptionMonitor`, which changes nothing of what follows.
- * - SIGTERM and SIGINT end a process without `exit`, unless somebody listens. Our listener closes and then, where it is the
- *   only one, takes itself away and sends the signal again, so that the process ends by the signal as it would have without
- *   us. Where the program listens too, ending is its business, and `exit` will come.
+ * - SIGTERM and SIGINT end a process without `exit`, unless somebody listens. Our listener comes first and takes itself away:
+ *   whoever counts listeners sees what there would be without us. Where it was the only one it closes and sends the signal
+ *   again, so that the process ends by the signal. Where the program listens too, ending is its business, and `exit` will
+ *   come; the listener is put back for the next signal.
  */
 import { isMainThread } from 'node:worker_threads';
 
@@ -20,23 +21,31 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** @returns a function that takes every listener away again */
 export function watchProcessExit(hooks: ExitHooks, handleSignals: boolean): () => void {
   let uncaught = false;
+  let watching = true;
   const onExit = () => hooks.onExit(uncaught ? 'uncaught_exception' : 'exit');
   const onUncaught = (error: unknown, origin: string) => {
-    uncaught = true;
+    // Where the program handles it, the process goes on, and ends by something else one day.
+    uncaught = process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback();
     hooks.onUncaught(error, origin);
   };
   const onSignal = (signal: NodeJS.Signals) => {
-    if (process.listenerCount(signal) > 1) return;
-    hooks.onExit(signal);
     process.removeListener(signal, onSignal);
+    if (process.listenerCount(signal) > 0) {
+      process.nextTick(() => {
+        if (watching) process.prependListener(signal, onSignal);
+      });
+      return;
+    }
+    hooks.onExit(signal);
     process.kill(process.pid, signal);
   };
   process.on('exit', onExit);
   process.on('uncaughtExceptionMonitor', onUncaught);
   // Signals reach the main thread alone.
   const signals = handleSignals && isMainThread ? SIGNALS : [];
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of signals) process.prependListener(signal, onSignal);
   return () => {
+    watching = false;
     process.removeListener('exit', onExit);
     process.removeListener('uncaughtExceptionMonitor', onUncaught);
     for (const signal of signals) process.removeListener(signal, onSignal);

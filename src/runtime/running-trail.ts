@@ -11,6 +11,7 @@ import type { Redactor } from '../telemetry/redaction.ts';
 import { createTiming, type RunningTimer, type TimedOptions, type Timing } from '../telemetry/timing.ts';
 import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from './circuit-breaker.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
+import { failureInfo } from './failure-info.ts';
 import type { Failures } from './failures.ts';
 import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
 import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
@@ -89,7 +90,10 @@ export class RunningTrail implements RiskTrail {
         'system.config': parts.configuration,
       },
     });
-    this.#every(TICK_MS, () => this.gate.tick());
+    this.#every(TICK_MS, () => {
+      this.#followJournal();
+      this.gate.tick();
+    });
     this.#every(settings.snapshotIntervalMs, () => this.snapshot());
     this.#every(settings.healthCheckIntervalMs, () => this.#healthCheck());
     this.#unwatch = watchProcessExit(
@@ -120,12 +124,14 @@ export class RunningTrail implements RiskTrail {
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, options);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
-    if (this.#failurePolicy !== undefined) this.#followJournal(this.#failurePolicy);
+    this.#followJournal();
     return recordId;
   }
 
   /** What cannot be recorded must not be traded, where the service says so: until the journal can be written again. */
-  #followJournal(state: 'REDUCING' | 'HALTED'): void {
+  #followJournal(): void {
+    const state = this.#failurePolicy;
+    if (state === undefined) return;
     const failing = this.#parts.journal?.failing === true;
     if (failing === this.#journalFailed) return;
     this.#journalFailed = failing;
@@ -243,8 +249,8 @@ export class RunningTrail implements RiskTrail {
   async #close(reason: string): Promise<void> {
     if (this.#ended) return;
     const { journal, telemetry, failures } = this.#parts;
-    this.#recordEnd(reason);
     try {
+      this.#recordEnd(reason);
       await journal?.close(reason);
       await telemetry.shutdown(TELEMETRY_MS);
     } catch (error) {
@@ -255,9 +261,14 @@ export class RunningTrail implements RiskTrail {
 
   /** The process ends: only what is synchronous is left. */
   #endNow(reason: string): void {
-    if (!this.#ended) this.#recordEnd(reason);
-    // Where an orderly close was under way it is cut short here: the stream is closed once, by whoever comes last.
-    this.#parts.journal?.closeSync(reason);
+    try {
+      if (!this.#ended) this.#recordEnd(reason);
+      // Where an orderly close was under way it is cut short here: the stream is closed once, by whoever comes last.
+      this.#parts.journal?.closeSync(reason);
+    } catch (error) {
+      // A throw in here would become the program's exit code.
+      this.#parts.failures.report(error, 'exit');
+    }
     this.#forget();
   }
 
@@ -280,16 +291,22 @@ export class RunningTrail implements RiskTrail {
   }
 
   #uncaught(error: unknown, origin: string): void {
-    const known = error instanceof Error;
-    this.#emit({
-      name: 'system.error',
-      attributes: {
-        operation: origin,
-        'exception.type': known ? error.name : typeof error,
-        'exception.message': known ? error.message : String(error),
-        ...(known && error.stack !== undefined ? { 'exception.stacktrace': error.stack } : {}),
-      },
-    });
+    try {
+      const { type = 'unknown', message, code } = failureInfo(error) ?? { message: String(error) };
+      const stack = error instanceof Error ? error.stack : undefined;
+      this.#emit({
+        name: 'system.error',
+        attributes: {
+          operation: origin,
+          'exception.type': type,
+          ...(message === undefined ? {} : { 'exception.message': message }),
+          ...(code === undefined ? {} : { 'error.code': code }),
+          ...(typeof stack === 'string' ? { 'exception.stacktrace': stack } : {}),
+        },
+      });
+    } catch (failure) {
+      this.#parts.failures.report(failure, 'uncaught exception');
+    }
   }
 
   #every(intervalMs: number, act: () => void): void {

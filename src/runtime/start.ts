@@ -88,7 +88,7 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     journal?.closeSync('start_failed');
     throw error;
   }
-  emitter.bind(telemetry.otelLogger);
+  emitter.bind(telemetry.otelLogger, settings.logProcessors.length > 0);
   return new RunningTrail({ settings, failures, journal, emitter, telemetry, redactor, configuration });
 }
 

@@ -6,7 +6,15 @@
  * takes the very attributes that were prepared and gives them to the sink, together with the trace that the SDK tied to the
  * record. A record that somebody else emits through the same provider is prepared there instead.
  */
-import { type Context, context, type Logger, type LogRecord, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  context,
+  isSpanContextValid,
+  type Logger,
+  type LogRecord,
+  type SpanContext,
+  trace,
+} from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
 import { coerceAttributes } from '../audit/coerce.ts';
 import type { AuditInput } from '../audit/encode.ts';
@@ -62,7 +70,8 @@ export interface Emitter {
   emit(name: string, attributes: Readonly<Record<string, unknown>>, options?: EmitOptions): string | undefined;
   /** To be put first into the logger provider that {@link Emitter.bind} gets its logger from. */
   readonly processor: LogRecordProcessor;
-  bind(logger: Logger): void;
+  /** @param shared whether processors other than ours stand behind it: only then is an SDK record made of an audit event */
+  bind(logger: Logger, shared: boolean): void;
   counts(): EmitterCounts;
 }
 
@@ -107,11 +116,18 @@ function isPlain(value: unknown, depth = 0): boolean {
   }
 }
 
+/** The span that a record made in this context is tied to, as the SDK's logger ties it. */
+function spanOf(active: Context): SpanContext | undefined {
+  const span = trace.getSpanContext(active);
+  return span !== undefined && isSpanContextValid(span) ? span : undefined;
+}
+
 export function createEmitter(options: EmitterOptions): Emitter {
   const { catalog, clock, redactor, sink, report } = options;
   const newRecordId = createUuidV7();
   const counts = { audit: 0, telemetry: 0, coerced: 0, invalid: 0, missing: 0, failed: 0 };
   let logger: Logger | undefined;
+  let isShared = true;
   let pending: Prepared | undefined;
 
   function fail(error: unknown, where: string): void {
@@ -233,17 +249,17 @@ export function createEmitter(options: EmitterOptions): Emitter {
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
-    const input = {
+    sink.append({
       eventName: prepared.event.name,
       severityNumber: prepared.severityNumber,
       severityText: prepared.severityText,
       body: prepared.body,
       timeUnixNano: hrTimeToNanos(prepared.time),
+      traceId: span?.traceId,
+      spanId: span?.spanId,
+      flags: span?.traceFlags,
       attributes: prepared.attributes,
-    };
-    sink.append(
-      span === undefined ? input : { ...input, traceId: span.traceId, spanId: span.spanId, flags: span.traceFlags },
-    );
+    });
   }
 
   /** A record that somebody else emitted: an event of ours by its name, or a plain line. */
@@ -273,6 +289,21 @@ export function createEmitter(options: EmitterOptions): Emitter {
     );
   }
 
+  function toLogger(name: string, prepared: Prepared, active: Context): void {
+    pending = prepared;
+    logger?.emit({
+      eventName: name,
+      severityNumber: prepared.severityNumber,
+      severityText: prepared.severityText,
+      body: prepared.body,
+      timestamp: prepared.time,
+      observedTimestamp: prepared.time,
+      // The SDK's type knows no maps; the SDK itself takes them.
+      attributes: prepared.attributes as NonNullable<LogRecord['attributes']>,
+      context: active,
+    });
+  }
+
   const processor: LogRecordProcessor = {
     onEmit(record, active) {
       try {
@@ -297,37 +328,27 @@ export function createEmitter(options: EmitterOptions): Emitter {
 
   return {
     processor,
-    bind(bound) {
+    bind(bound, shared) {
       logger = bound;
+      isShared = shared;
     },
     emit(name, attributes, emission) {
+      const active = emission?.context ?? context.active();
       let prepared: Prepared | undefined;
       try {
-        const active = emission?.context ?? context.active();
         prepared = prepare(name, attributes ?? {}, active, emission);
-        const record: LogRecord = {
-          eventName: name,
-          severityNumber: prepared.severityNumber,
-          severityText: prepared.severityText,
-          body: prepared.body,
-          timestamp: prepared.time,
-          observedTimestamp: prepared.time,
-          // The SDK's type knows no maps; the SDK itself takes them.
-          attributes: prepared.attributes as NonNullable<LogRecord['attributes']>,
-          context: active,
-        };
-        pending = prepared;
-        logger?.emit(record);
+        // Nobody else would see the SDK's record of an audit event: it is not made, and the trail gets the event itself.
+        if (isShared || prepared.event.class !== 'audit') toLogger(name, prepared, active);
       } catch (error) {
         fail(error, `emit ${String(name)}`);
       } finally {
         pending = undefined;
       }
       if (prepared === undefined || prepared.event.class !== 'audit') return undefined;
-      // The provider was shut down, or switched off by its configuration: the trail records all the same.
+      // Not yet taken either where the provider was shut down or switched off: the trail records all the same.
       if (!prepared.taken) {
         try {
-          append(prepared, trace.getSpanContext(emission?.context ?? context.active()));
+          append(prepared, spanOf(active));
         } catch (error) {
           fail(error, 'audit sink');
           return undefined;
