@@ -26,7 +26,7 @@ let kept: unknown;
 const keep = (value: unknown) => {
   kept = value;
 };
-const result = inTurn(
+const result = await inTurn(
   {
     'attribute: id of the catalogue': () =>
       keep(redactor.attribute('trading.order.id', '4111111111111111', ATTRIBUTES['trading.order.id'])),

@@ -22,17 +22,21 @@ export function perCall(calls: number, fn: (i: number) => void): number {
  * Measures several things in turn, round after round, so that the machine's drift meets them all alike.
  * @returns the median over the rounds, by name
  */
-export function inTurn(
+export async function inTurn(
   subjects: Readonly<Record<string, (i: number) => void>>,
   { rounds, calls, warmup = calls }: { rounds: number; calls: number; warmup?: number },
-): Record<string, number> {
+): Promise<Record<string, number>> {
   const times: Record<string, number[]> = {};
   for (const [name, fn] of Object.entries(subjects)) {
     perCall(warmup, fn);
+    await rest();
     times[name] = [];
   }
   for (let round = 0; round < rounds; round++) {
-    for (const [name, fn] of Object.entries(subjects)) times[name]!.push(perCall(calls, fn));
+    for (const [name, fn] of Object.entries(subjects)) {
+      times[name]!.push(perCall(calls, fn));
+      await rest();
+    }
   }
   return Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
 }
@@ -53,6 +57,9 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     ...rows.map((row) => `| ${row.map(text).join(' | ')} |`),
   ].join('\n');
 }
+
+/** A pause in which work that was put off is done: it belongs to nobody's time. */
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
 /** Lets everything that waits run: timers, file-system answers, checkpoints. */
 export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

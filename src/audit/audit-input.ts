@@ -24,14 +24,22 @@ export interface AuditInput {
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const SPAN_ID = /^[0-9a-f]{16}$/;
-const NANOS = /^(?:0|[1-9][0-9]{0,19})$/;
+const ZERO = 0x30;
+const NINE = 0x39;
 const MAX_NANOS = '18446744073709551615';
 const MAX_FLAGS = 0xffff_ffff;
 const RECORD_ID = /^[0-9A-Za-z._:-]{1,128}$/;
 
 /** Whether `text` is a time that the format allows: decimal nanoseconds below 2^64. */
 export function isNanos(text: unknown): text is string {
-  return typeof text === 'string' && NANOS.test(text) && (text.length < 20 || text <= MAX_NANOS);
+  if (typeof text !== 'string') return false;
+  const { length } = text;
+  if (length === 0 || length > MAX_NANOS.length || (length > 1 && text.charCodeAt(0) === ZERO)) return false;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < ZERO || code > NINE) return false;
+  }
+  return length < MAX_NANOS.length || text <= MAX_NANOS;
 }
 
 /** A severity number of OpenTelemetry's, 0 (unset) for anything else. */

@@ -32,6 +32,10 @@ export interface CheckpointerOptions {
 
 /** How often a sync is tried on new files before it is given up for this time. */
 const MAX_SYNC_TURNS = 3;
+/** How many leaves are hashed into the tree in one turn of the event loop. */
+const SETTLE_LEAVES = 512;
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -40,8 +44,8 @@ export class Checkpointer {
   #coveredPlainRecords: number;
   #count = 0;
   #last: CheckpointInfo | undefined;
-  #syncing: Promise<TreePoint> | undefined;
-  #nextSync: Promise<TreePoint> | undefined;
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
   #signing: Promise<CheckpointInfo | undefined> | undefined;
   #nextSigning: Promise<CheckpointInfo | undefined> | undefined;
   #finished = false;
@@ -73,7 +77,7 @@ export class Checkpointer {
   }
 
   /** Resolves when all that was appended before the call is on disk. Calls that come together share one fdatasync. */
-  sync(): Promise<TreePoint> {
+  sync(): Promise<void> {
     if (this.#syncing === undefined) {
       this.#syncing = this.#sync().finally(() => {
         this.#syncing = undefined;
@@ -90,13 +94,12 @@ export class Checkpointer {
     return this.#nextSync;
   }
 
-  async #sync(): Promise<TreePoint> {
+  async #sync(): Promise<void> {
     const writer = this.#writer;
-    const point = writer.point();
     for (let turn = 1; ; turn++) {
       const segments = writer.unsyncedSegments();
       const results = await Promise.allSettled(segments.map((segment) => segment.sync()));
-      if (this.#finished) return point;
+      if (this.#finished) return;
       const failed = segments.filter((_, index) => results[index]!.status === 'rejected');
       if (failed.length === 0) break;
       const { reason } = results.find((result) => result.status === 'rejected')!;
@@ -112,7 +115,6 @@ export class Checkpointer {
       }
     }
     if (!this.#finished) writer.releaseSynced();
-    return point;
   }
 
   #replaceFailed(failed: readonly Segment[], reason: unknown, turn: number): void {
@@ -142,7 +144,11 @@ export class Checkpointer {
   async #checkpoint(): Promise<CheckpointInfo | undefined> {
     if (this.uncovered <= 0 || this.#finished) return this.#last;
     try {
-      const point = await this.sync();
+      // Not within the `append` that made it due.
+      await nextTurn();
+      if (this.#finished) return this.#last;
+      const point = await this.#writer.pointInSteps(SETTLE_LEAVES, nextTurn);
+      await this.sync();
       // A close that didn't wait has signed more by now.
       if (this.#finished) return this.#last;
       const info = this.#sign(point);

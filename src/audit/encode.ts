@@ -8,7 +8,14 @@ import { createUuidV7 } from '../core/uuid.ts';
 import { type AuditInput, isFlags, isNanos, isRecordId, severityOf, spanIdOf, traceIdOf } from './audit-input.ts';
 import { type CanonicalAttributes, coerceAttributes } from './coerce.ts';
 import { asciiBytes, RecordBytes, utf8Bytes } from './record-bytes.ts';
-import { createShapeCache, type Shape, type ShapeCache, SLOT_RECORD_ID, SLOT_SEQUENCE } from './shape.ts';
+import {
+  createShapeCache,
+  type Shape,
+  type ShapeCache,
+  SLOT_RECORD_ID,
+  SLOT_SEQUENCE,
+  type SlotMemory,
+} from './shape.ts';
 import { HASH_BYTES } from './tree.ts';
 import { otlpAttributes, writeAscii, writeNumber, writeValue } from './value.ts';
 
@@ -49,6 +56,8 @@ const CANONICAL_SPAN = asciiBytes(',"span":"');
 const CANONICAL_TIME = asciiBytes('","time":"');
 const CANONICAL_TRACE = asciiBytes('","trace":"');
 const CANONICAL_END = asciiBytes('"}');
+/** A longer value is not worth remembering. */
+const MAX_REMEMBERED = 64;
 /** More than all that stands behind the event's name in either text. */
 const END_LENGTH = 256;
 
@@ -195,18 +204,27 @@ export class RecordEncoder {
     recordId: string,
     sequence: number,
   ): boolean {
-    const { canonical, otlp, slots, keys } = shape;
+    const { canonical, otlp, slots, keys, memory } = shape;
     const out = this.#out;
     for (let i = 0; i < slots.length; i++) {
-      const before = canonical[i]!;
-      const beforeInLine = otlp[i]!;
-      out.reserve(before.length + beforeInLine.length);
-      out.toCanonical(before);
-      out.toLine(beforeInLine);
       const slot = slots[i]!;
       if (slot >= 0) {
-        if (!writeValue(out, attributes[keys[slot]!], 0)) return false;
-      } else if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
+        const value = attributes[keys[slot]!];
+        const last = memory[i]!;
+        if (value === last.value && typeof value !== 'object') {
+          if (last.canonical === undefined) {
+            if (!writeRemembered(out, canonical[i]!, otlp[i]!, value, last)) return false;
+          } else writeBoth(out, last.canonical, last.otlp!);
+          continue;
+        }
+        last.value = typeof value === 'string' && value.length > MAX_REMEMBERED ? undefined : value;
+        last.canonical = undefined;
+        writeBoth(out, canonical[i]!, otlp[i]!);
+        if (!writeValue(out, value, 0)) return false;
+        continue;
+      }
+      writeBoth(out, canonical[i]!, otlp[i]!);
+      if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
       else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
     }
     return true;
@@ -265,6 +283,28 @@ export class RecordEncoder {
     if (checked !== '') this.#spanId = checked;
     return checked;
   }
+}
+
+function writeBoth(out: RecordBytes, canonical: Uint8Array, otlp: Uint8Array): void {
+  out.reserve(canonical.length + otlp.length);
+  out.toCanonical(canonical);
+  out.toLine(otlp);
+}
+
+/** Writes a value that came the second time in a row, and keeps what was written. */
+function writeRemembered(
+  out: RecordBytes,
+  canonical: Uint8Array,
+  otlp: Uint8Array,
+  value: unknown,
+  memory: SlotMemory,
+): boolean {
+  const { canonicalEnd, lineEnd } = out;
+  writeBoth(out, canonical, otlp);
+  if (!writeValue(out, value, 0)) return false;
+  memory.canonical = Buffer.from(out.canonical.subarray(canonicalEnd, out.canonicalEnd));
+  memory.otlp = Buffer.from(out.line.subarray(lineEnd, out.lineEnd));
+  return true;
 }
 
 function millisOf(nanos: string): number {

@@ -28,7 +28,6 @@ import {
 import { configDigest, SystemEvents } from './system-events.ts';
 
 export type { AuditInput } from './audit-input.ts';
-export type { CheckpointInfo } from './checkpointer.ts';
 export type { AppendedRecord, Journal, JournalStats } from './journal-types.ts';
 
 /** What a journal needs. */

@@ -80,8 +80,10 @@ export class RecordBytes {
 
   /** Bytes for the canonical text alone. Room must have been made. */
   toCanonical(bytes: Uint8Array): void {
-    this.canonical.set(bytes, this.canonicalEnd);
-    this.canonicalEnd += bytes.length;
+    const { length } = bytes;
+    if (length > SHORT) this.canonical.set(bytes, this.canonicalEnd);
+    else for (let i = 0, to = this.canonicalEnd; i < length; i++) this.canonical[to++] = bytes[i]!;
+    this.canonicalEnd += length;
   }
 
   /** Bytes for the line alone. Room must have been made. */

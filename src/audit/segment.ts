@@ -110,6 +110,8 @@ export class Segment {
 
   #undo(done: number, error: NodeJS.ErrnoException): void {
     if (FILE_ERRORS.has(error.code ?? '')) this.#broken = true;
+    // Somebody closed it; the number may be another file's by now, and is never closed or synced by us.
+    if (error.code === 'EBADF') this.#fd = -1;
     if (done === 0) return;
     try {
       ftruncateSync(this.#fd, this.#bytes);

@@ -11,6 +11,17 @@ export const SLOT_SEQUENCE = -2;
 /** The text in front of it is all there is: the stream's name doesn't change. */
 const SLOT_CONSTANT = -3;
 
+/**
+ * The last value of one slot. Symbols, sides, accounts and strategies come again and again: from the second time on, a value
+ * and the text in front of it are copied whole.
+ */
+export interface SlotMemory {
+  value: unknown;
+  /** Text in front and value, in the canonical form and in the line; absent until the value came twice in a row. */
+  canonical: Uint8Array | undefined;
+  otlp: Uint8Array | undefined;
+}
+
 /** Prepared text of one event name and list of keys, as bytes. */
 export interface Shape {
   /** The caller's keys, in the caller's order. */
@@ -20,6 +31,8 @@ export interface Shape {
   readonly otlp: readonly Uint8Array[];
   /** Index into `keys`, or one of the SLOT_ constants. */
   readonly slots: readonly number[];
+  /** One for each slot. */
+  readonly memory: readonly SlotMemory[];
   /** Room for all of that. */
   readonly bytes: number;
   /** Whether the caller gives `audit.record.id`. */
@@ -112,6 +125,7 @@ function createShape(eventName: string, keys: readonly string[], streamText: str
     canonical,
     otlp,
     slots,
+    memory: slots.map(() => ({ value: undefined, canonical: undefined, otlp: undefined })),
     bytes: [...canonical, ...otlp].reduce((sum, text) => sum + text.length, 0),
     recordIdKey: keys.includes('audit.record.id'),
     canonicalEvent: utf8Bytes(`,"event":${event},"severity":`),

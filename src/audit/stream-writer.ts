@@ -6,6 +6,7 @@ import { readFileSync, truncateSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type AuditInput, isNanos } from './audit-input.ts';
 import { type EncodedRecord, type EncoderOptions, RecordEncoder } from './encode.ts';
+import { LeafQueue } from './leaf-queue.ts';
 import { Segment, type SegmentFile } from './segment.ts';
 import { CHECKPOINT_EVENT } from './system-events.ts';
 import { Frontier } from './tree.ts';
@@ -63,7 +64,7 @@ export class StreamWriter {
   readonly stream: string;
   readonly directory: string;
   readonly #encoder: RecordEncoder;
-  readonly #frontier: Frontier;
+  readonly #tree: LeafQueue;
   readonly #segmentMaxBytes: number;
   #segment: Segment;
   /** Files before the current one that hold something not yet synced. */
@@ -85,7 +86,7 @@ export class StreamWriter {
     this.stream = options.stream;
     this.directory = options.directory;
     this.#encoder = new RecordEncoder(options);
-    this.#frontier = position.frontier;
+    this.#tree = new LeafQueue(position.frontier);
     this.#sequence = position.sequence;
     this.#lastTime = position.lastTime;
     this.#plainRecords = position.sequence;
@@ -136,7 +137,22 @@ export class StreamWriter {
 
   /** The tree as it is now. */
   point(): TreePoint {
-    return { size: this.#sequence, frontier: this.#frontier.clone(), plainRecords: this.#plainRecords };
+    return { size: this.#sequence, frontier: this.#tree.frontier().clone(), plainRecords: this.#plainRecords };
+  }
+
+  /**
+   * The tree as it was at the call, hashed in steps of `leaves` with `pause` between them: what is appended meanwhile stays
+   * out. Where somebody else had the whole tree hashed in between, the tree as it is then.
+   */
+  async pointInSteps(leaves: number, pause: () => Promise<void>): Promise<TreePoint> {
+    const size = this.#sequence;
+    const plainRecords = this.#plainRecords;
+    const tree = this.#tree;
+    while (tree.settledSize < size) {
+      tree.settle(Math.min(leaves, size - tree.settledSize));
+      if (tree.settledSize < size) await pause();
+    }
+    return tree.settledSize === size ? { size, frontier: tree.settledFrontier(), plainRecords } : this.point();
   }
 
   /**
@@ -151,7 +167,7 @@ export class StreamWriter {
       this.#sequence,
     );
     this.#segment.append(encoded.line, encoded.lineBytes);
-    this.#frontier.append(encoded.leaf);
+    this.#tree.append(encoded.leaf);
     this.#sequence++;
     this.#lastTime = time;
     this.#bytes += encoded.lineBytes;
@@ -187,7 +203,7 @@ export class StreamWriter {
     this.#sealed = [...this.#sealed, { name: basename(old.path), bytes: old.bytes }];
     this.#starts.push({
       size: this.#sequence,
-      frontier: this.#frontier.clone(),
+      frontier: this.#tree.frontier().clone(),
       lastTime: this.#lastTime,
       sealed: this.#sealed,
     });

@@ -55,7 +55,7 @@ export const ERRORS = {
   },
   PATH_NOT_FOUND: {
     message: '{path}: no such file or directory{hint}',
-    remedy: 'Name the data directory, or files of a trail (*.jsonl, *.jsonl.zst).',
+    remedy: 'Check the path. A trail is a data directory, or files *.jsonl and *.jsonl.zst.',
   },
   FILE_UNREADABLE: {
     message: '{path}: {reason}',
@@ -146,6 +146,12 @@ export function describeValue(value: unknown): string {
   } catch {
     // Circular: the type says enough.
   }
-  if (text === undefined) return Object.prototype.toString.call(value);
+  if (text === undefined) {
+    try {
+      return Object.prototype.toString.call(value);
+    } catch {
+      return 'an object that cannot be read';
+    }
+  }
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -11,7 +11,7 @@ export {
   snapshotEvent,
 } from './trailing-stop/events.ts';
 export type { PriceStamp } from './trailing-stop/feed.ts';
-export { applyStopEvent, foldTrailingStops } from './trailing-stop/fold.ts';
+export { foldTrailingStops } from './trailing-stop/fold.ts';
 export {
   type AddStopInput,
   addStop,
@@ -24,7 +24,6 @@ export {
   type StopChangeCode,
 } from './trailing-stop/lifecycle.ts';
 export {
-  DEFAULT_TRAILING_STOPS_OPTIONS,
   readTrailingStopsOptions,
   type TrailingStopOverrides,
   type TrailingStopSettings,
@@ -40,7 +39,6 @@ export {
   tickStop,
 } from './trailing-stop/step.ts';
 export {
-  levelInForce,
   type StopSide,
   type StopStatus,
   type TrailingStop,

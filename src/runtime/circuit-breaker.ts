@@ -2,6 +2,7 @@
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { Listeners, type Subscription } from '../core/listeners.ts';
+import { readFields } from '../core/read-fields.ts';
 import type { BreakerDecision, BreakerInput, ManualAct } from '../risk/circuit-breaker/input.ts';
 import { type BreakerConfig, type CircuitBreakerOptions, readBreakerOptions } from '../risk/circuit-breaker/options.ts';
 import {
@@ -142,7 +143,7 @@ class InstrumentedBreaker implements CircuitBreaker {
   }
 
   allow(options: { readonly reduces?: boolean | undefined } = {}): Permit {
-    const decision = this.#run({ type: 'allow', reduces: options?.reduces === true });
+    const decision = this.#run({ type: 'allow', reduces: this.#field(options, 'reduces') === true });
     const { epoch, openUntilMs } = this.#state;
     const permit: Permit = {
       permitted: decision.permitted,
@@ -157,7 +158,7 @@ class InstrumentedBreaker implements CircuitBreaker {
   }
 
   success(permit?: Permit, options?: { readonly durationMs?: number | undefined }): BreakerResult {
-    return this.#settle(false, permit, options?.durationMs, undefined);
+    return this.#settle(false, permit, this.#field(options, 'durationMs'), undefined);
   }
 
   failure(error?: unknown, permit?: Permit): BreakerResult {
@@ -166,7 +167,7 @@ class InstrumentedBreaker implements CircuitBreaker {
   }
 
   recordTrade(trade: BreakerTrade): BreakerResult {
-    const { pnl, stopLoss = false, symbol } = (trade ?? {}) as Partial<BreakerTrade>;
+    const { pnl, stopLoss = false, symbol } = this.#read(trade, ['pnl', 'stopLoss', 'symbol']);
     return this.#result(this.#run({ type: 'trade', pnl: pnl as number, stopLoss, symbol }));
   }
 
@@ -194,10 +195,12 @@ class InstrumentedBreaker implements CircuitBreaker {
     return this.#manual('reset', act);
   }
 
-  configure(options: CircuitBreakerOptions, act: BreakerAct): BreakerResult {
-    const merged = { ...this.#options, ...options };
+  configure(options: CircuitBreakerOptions, by: BreakerAct): BreakerResult {
+    const { actor, reason } = this.#actOf(by);
+    let merged: CircuitBreakerOptions;
     let read: ReturnType<typeof readBreakerOptions>;
     try {
+      merged = { ...this.#options, ...options };
       read = readBreakerOptions(`circuitBreaker("${this.name}")`, merged);
     } catch (error) {
       const code = isRiskTrailError(error) ? error.code : 'OPTION_INVALID';
@@ -205,13 +208,13 @@ class InstrumentedBreaker implements CircuitBreaker {
     }
     const old = this.#config;
     const { config } = read;
-    const decision = this.#run({ type: 'configure', config, actor: act?.actor, reason: act?.reason });
+    const decision = this.#run({ type: 'configure', config, actor, reason });
     if (decision.permitted) {
       this.#options = merged;
       this.#config = config;
       this.#isFailure = read.isFailure;
       if (old.scope !== config.scope || old.onOpen !== config.onOpen) {
-        if (old.scope !== config.scope) this.#demand('ACTIVE', old.scope, act.actor, act.reason);
+        if (old.scope !== config.scope) this.#demand('ACTIVE', old.scope, actor, reason);
         this.#driveGate(undefined);
       }
     }
@@ -240,16 +243,18 @@ class InstrumentedBreaker implements CircuitBreaker {
     if (permit === undefined || permit === null) {
       return this.#result(this.#run({ type: 'result', failed, durationMs: givenMs, error }));
     }
-    if (typeof permit !== 'object' || !Number.isSafeInteger(permit.epoch)) {
+    const issued = typeof permit === 'object' ? this.#issued.get(permit) : undefined;
+    // Those that we issued are frozen and plain; others, such as a copy that came through JSON, may be anything.
+    const read = issued === undefined ? this.#read(permit, ['epoch', 'permitted', 'probe', 'bypassed']) : permit;
+    if (typeof permit !== 'object' || !Number.isSafeInteger(read.epoch)) {
       return this.#invalid('CIRCUIT_BREAKER_PERMIT_INVALID');
     }
-    if (permit.permitted !== true) return this.#invalid('CIRCUIT_BREAKER_PERMIT_REFUSED');
-    const issued = this.#issued.get(permit);
+    if (read.permitted !== true) return this.#invalid('CIRCUIT_BREAKER_PERMIT_REFUSED');
     const duplicate = issued?.settled === true;
     if (issued !== undefined) issued.settled = true;
     const durationMs =
       givenMs ?? (issued === undefined || duplicate ? undefined : this.#host.clock.monotonic() - issued.startMs);
-    const { epoch, probe, bypassed } = permit;
+    const { epoch, probe, bypassed } = read;
     return this.#result(this.#run({ type: 'result', failed, durationMs, error, epoch, probe, bypassed, duplicate }));
   }
 
@@ -257,6 +262,20 @@ class InstrumentedBreaker implements CircuitBreaker {
     const issued = this.#issued.get(permit);
     if (issued !== undefined) issued.settled = true;
     if (permit.probe !== undefined) this.#run({ type: 'release', epoch: permit.epoch, probe: permit.probe });
+  }
+
+  /** What can't be read counts as absent. */
+  #read<T, K extends keyof T>(given: T | undefined, names: readonly K[]): Partial<Pick<T, K>> {
+    return readFields(given, names, (error) => this.#host.report(error, `circuit breaker ${this.name}`));
+  }
+
+  /** Actor and reason as given: the pure step refuses what is missing. */
+  #actOf(by: BreakerAct): BreakerAct {
+    return this.#read(by, ['actor', 'reason']) as BreakerAct;
+  }
+
+  #field<T, K extends keyof T>(given: T | undefined, name: K): T[K] | undefined {
+    return given === undefined ? undefined : this.#read(given, [name])[name];
   }
 
   /** A predicate that throws has not cleared the error of being a failure. */
@@ -270,7 +289,8 @@ class InstrumentedBreaker implements CircuitBreaker {
   }
 
   #manual(act: ManualAct, by: BreakerAct): BreakerResult {
-    return this.#result(this.#run({ type: 'manual', act, actor: by?.actor, reason: by?.reason }));
+    const { actor, reason } = this.#actOf(by);
+    return this.#result(this.#run({ type: 'manual', act, actor, reason }));
   }
 
   #result(decision: BreakerDecision): BreakerResult {

@@ -9,8 +9,8 @@ export interface FailureReport extends FailureInfo {
 /** Reads an Error, a report, or anything that was thrown; hostile getters give nothing. */
 export function failureInfo(error: unknown): FailureReport | undefined {
   if (error === undefined || error === null) return undefined;
-  if (typeof error !== 'object') return { type: typeof error, message: String(error) };
   try {
+    if (typeof error !== 'object') return { type: typeof error, message: String(error) };
     const from = error as Record<string, unknown>;
     const type = text(from.type) ?? text(from.name);
     const code = text(from.code);
@@ -23,7 +23,7 @@ export function failureInfo(error: unknown): FailureReport | undefined {
       ...(durationMs === undefined || error instanceof Error ? {} : { durationMs }),
     };
   } catch {
-    return { type: 'object' };
+    return { type: typeof error };
   }
 }
 

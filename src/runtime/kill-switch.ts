@@ -34,7 +34,7 @@ export async function runKillSwitch(
   halt: (act: KillSwitchOptions, causeRecordId: string | undefined) => void,
 ): Promise<readonly OrderOutcome[]> {
   const given = (options ?? {}) as Partial<KillSwitchOptions>;
-  const orders = Array.isArray(given.orders) ? given.orders.map(String) : [];
+  const orders = Array.isArray(given.orders) ? given.orders.map(idOf) : [];
   const timeoutMs = typeof given.timeoutMs === 'number' && given.timeoutMs > 0 ? given.timeoutMs : DEFAULT_TIMEOUT_MS;
   const text = (value: unknown, otherwise: string) =>
     typeof value === 'string' && value.trim() !== '' ? value : otherwise;
@@ -96,6 +96,14 @@ function cancelOne(
         (error: unknown) => settle({ orderId, outcome: 'failed', error: messageOf(error) }, error),
       );
   });
+}
+
+function idOf(order: unknown): string {
+  try {
+    return String(order);
+  } catch {
+    return 'an id that has no text';
+  }
 }
 
 function messageOf(error: unknown): string {

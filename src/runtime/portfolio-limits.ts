@@ -297,7 +297,7 @@ class InstrumentedLimits implements PortfolioLimits {
 
   #snapshotEvent(): CatalogEvent {
     const attributes: Building<'risk.portfolio_limit.snapshot'> = {
-      'risk.snapshot': limitsSnapshot(this.#state) as unknown as Record<string, unknown>,
+      'risk.snapshot': withoutNulls(limitsSnapshot(this.#state)),
     };
     setName(attributes, this.#limits.options);
     return catalogEvent('risk.portfolio_limit.snapshot', attributes);

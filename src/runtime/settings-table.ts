@@ -37,6 +37,8 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly redaction?: boolean | undefined;
   /** Names of attributes and fields whose values are masked, besides the built-in ones. */
   readonly redactKeys?: readonly string[] | undefined;
+  /** Names that are no secrets here though the built-in rules say so: `['token']` where that is a coin. */
+  readonly redactExcept?: readonly string[] | undefined;
   /** Patterns whose matches in free text are masked, besides the built-in ones. A string is the source of a regular expression. */
   readonly redactPatterns?: readonly (string | RegExp)[] | undefined;
   /** Lowest level of the plain logger's lines on the console. @default 'info' */
@@ -204,6 +206,13 @@ export const SETTINGS = {
     kind: 'list',
     default: Object.freeze([]),
     brief: 'Names of attributes and fields whose values are masked, besides the built-in ones.',
+  },
+  redactExcept: {
+    check: list(string()),
+    variable: 'RISKTRAIL_REDACT_EXCEPT',
+    kind: 'list',
+    default: Object.freeze([]),
+    brief: 'Names of attributes and fields that are no secrets, though the built-in rules say so.',
   },
   redactPatterns: {
     check: list(PATTERN),

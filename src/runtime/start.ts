@@ -35,12 +35,20 @@ export async function startRiskTrail<F extends EventFamily = NoFamily>(
   starting = true;
   try {
     const settings = await readSettings({ options });
-    for (const name of settings.unusedVariables) diag.warn(`risktrail: ${name} is set and has no effect yet`);
+    warnOfUnused(settings.unusedVariables);
     const trail = await assemble(settings);
     setCurrentTrail(trail as RiskTrail);
     return trail as unknown as RiskTrail<F>;
   } finally {
     starting = false;
+  }
+}
+
+function warnOfUnused(variables: readonly string[]): void {
+  try {
+    for (const name of variables) diag.warn(`risktrail: ${name} is set and has no effect yet`);
+  } catch {
+    // The program's diag logger throws: that is no reason not to start.
   }
 }
 
@@ -56,6 +64,7 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
   const redactor = createRedactor({
     enabled: settings.redaction,
     keys: settings.redactKeys,
+    except: settings.redactExcept,
     patterns: settings.redactPatterns,
     report,
   });

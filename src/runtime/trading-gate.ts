@@ -2,6 +2,7 @@
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { describeValue } from '../core/errors.ts';
 import { Listeners, type Subscription } from '../core/listeners.ts';
+import { readFields } from '../core/read-fields.ts';
 import {
   answerGate,
   effectiveState,
@@ -81,6 +82,19 @@ export function createTradingGate(host: GateHost, state: TradingStateState = INI
 }
 
 const MANUAL = 'manual';
+const ACT_FIELDS = ['actor', 'reason', 'scope', 'untilMs'] as const;
+const DEMAND_FIELDS = [
+  'source',
+  'scope',
+  'state',
+  'actor',
+  'reason',
+  'reasonCode',
+  'causeRecordId',
+  'causeEvent',
+  'untilMs',
+] as const;
+const KILL_FIELDS = ['actor', 'reason', 'scope', 'orders', 'cancel', 'timeoutMs'] as const;
 const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
 
 class InstrumentedGate implements TradingGate {
@@ -102,9 +116,11 @@ class InstrumentedGate implements TradingGate {
     host.onSnapshot(() => [this.#snapshotEvent()]);
   }
 
-  demand(demand: GateDemand): void {
+  demand(given: GateDemand): void {
+    const isObject = typeof given === 'object' && given !== null;
+    const demand = isObject ? (this.#read(given, DEMAND_FIELDS) as GateDemand) : given;
     const bad = this.#badField(demand);
-    if (bad !== undefined) this.#invalid(bad, demand?.scope);
+    if (bad !== undefined) this.#invalid(bad, isObject ? demand.scope : undefined);
     else this.#apply({ type: 'demand', demand });
   }
 
@@ -116,7 +132,12 @@ class InstrumentedGate implements TradingGate {
   check(question: GateQuestion): GateAnswer {
     this.#endTimed();
     // Without a question every scope but the global one is unknown, and nothing is known to reduce risk.
-    return answerGate(this.#state, question ?? { reduces: false });
+    try {
+      return answerGate(this.#state, question ?? { reduces: false });
+    } catch (error) {
+      this.#host.report(error, 'trading gate');
+      return answerGate(this.#state, { reduces: false });
+    }
   }
 
   halt(act: TimedGateAct): void {
@@ -128,18 +149,22 @@ class InstrumentedGate implements TradingGate {
   }
 
   resume(act: GateAct): void {
-    const named = isText(act?.actor) && isText(act.reason);
-    if (!named || (act.scope !== undefined && !isText(act.scope))) {
-      this.#invalid(named ? 'scope' : 'actor or reason', act?.scope);
+    const { actor, reason, scope } = this.#read(act, ['actor', 'reason', 'scope']);
+    if (!isText(actor) || !isText(reason)) {
+      this.#invalid('actor or reason', scope);
       return;
     }
-    const { actor, reason, scope } = act;
+    if (scope !== undefined && !isText(scope)) {
+      this.#invalid('scope', scope);
+      return;
+    }
     this.#apply({ type: 'demand', demand: { source: MANUAL, state: 'ACTIVE', actor, reason, scope } });
   }
 
   killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]> {
     const emit = (event: CatalogEvent) => this.#emit(event);
-    return runKillSwitch(options, emit, (act, causeRecordId) => this.#manual('HALTED', act, causeRecordId));
+    const given = this.#read(options, KILL_FIELDS) as KillSwitchOptions;
+    return runKillSwitch(given, emit, (act, causeRecordId) => this.#manual('HALTED', act, causeRecordId));
   }
 
   tick(): void {
@@ -171,7 +196,7 @@ class InstrumentedGate implements TradingGate {
 
   /** A person's halt must work at once: what is missing from it is recorded, and the strictest reading taken. */
   #manual(state: TradingState, act: TimedGateAct, causeRecordId: string | undefined): void {
-    const { actor, reason, scope, untilMs } = (act ?? {}) as Partial<TimedGateAct>;
+    const { actor, reason, scope, untilMs } = this.#read(act, ACT_FIELDS);
     const timeIsGood = untilMs === undefined || isTime(untilMs);
     const scopeIsGood = scope === undefined || isText(scope);
     if (!isText(actor) || !isText(reason)) this.#invalid('actor or reason', scope);
@@ -189,6 +214,11 @@ class InstrumentedGate implements TradingGate {
         ...(causeRecordId === undefined ? {} : { causeRecordId, causeEvent: 'risk.kill_switch' }),
       },
     });
+  }
+
+  /** What can't be read counts as absent. */
+  #read<T, K extends keyof T>(given: T, names: readonly K[]): Partial<Pick<T, K>> {
+    return readFields(given, names, (error) => this.#host.report(error, 'trading gate'));
   }
 
   #badField(demand: GateDemand): string | undefined {

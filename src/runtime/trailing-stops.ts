@@ -158,7 +158,8 @@ class InstrumentedTrailingStops implements TrailingStops {
   }
 
   add(input: AddStopInput): TrailingStopChange {
-    return this.#change(input?.id, (held) => {
+    const id = this.#guard('add', undefined, () => input?.id);
+    return this.#change(id, (held) => {
       const change = addStop(this.#settings, this.#name, input);
       const { stop } = change;
       if (stop === undefined) return change;

@@ -21,6 +21,7 @@ import type { AuditInput } from '../audit/encode.ts';
 import { SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
 import { acceptsValue, type Catalog, type PreparedEvent, prepareUnknownEvent } from '../catalog/prepare.ts';
 import { type Clock, type HrTime, hrTimeToNanos, toHrTime } from '../core/clock.ts';
+import { describeValue } from '../core/errors.ts';
 import { createUuidV7 } from '../core/uuid.ts';
 import type { Redactor } from './redaction.ts';
 
@@ -116,6 +117,9 @@ function isPlain(value: unknown, depth = 0): boolean {
   }
 }
 
+/** Text for whatever a JavaScript caller gives as a name. */
+const nameOf = (name: unknown): string => (typeof name === 'string' ? name : describeValue(name));
+
 /** The span that a record made in this context is tied to, as the SDK's logger ties it. */
 function spanOf(active: Context): SpanContext | undefined {
   const span = trace.getSpanContext(active);
@@ -148,10 +152,13 @@ export function createEmitter(options: EmitterOptions): Emitter {
     const known = event.attributes;
     for (const key of Object.keys(given)) {
       const value = given[key];
-      if (value === undefined || RESERVED.has(key)) continue;
-      if (key === '__proto__' || !isPlain(value)) return undefined;
       const definition = known[key];
-      if (definition === undefined || !acceptsValue(definition, value)) invalid.push(key);
+      // What is valid is plain, but for what a map may hold.
+      if (definition === undefined || definition.type === 'map' || !acceptsValue(definition, value)) {
+        if (value === undefined || RESERVED.has(key)) continue;
+        if (key === '__proto__' || !isPlain(value)) return undefined;
+        if (definition === undefined || !acceptsValue(definition, value)) invalid.push(key);
+      }
       attributes[key] =
         typeof value === 'number' || typeof value === 'boolean' ? value : redactor.attribute(key, value, definition);
     }
@@ -227,7 +234,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
     active: Context,
     emission: EmitOptions | undefined,
   ): Prepared {
-    const event = catalog.get(name) ?? prepareUnknownEvent(String(name));
+    const event = catalog.get(name) ?? prepareUnknownEvent(nameOf(name));
     const timeMs = emission?.timeMs ?? clock.now();
     const attributes = prepareAttributes(event, given, active, timeMs);
     if (event.component === 'unknown') {
@@ -244,6 +251,16 @@ export function createEmitter(options: EmitterOptions): Emitter {
       time: toHrTime(timeMs),
       taken: false,
     };
+  }
+
+  /** The event without the caller's options, which could not be used. */
+  function prepareAlone(name: string, attributes: Readonly<Record<string, unknown>>): Prepared | undefined {
+    try {
+      return prepare(name, attributes ?? {}, context.active(), undefined);
+    } catch (error) {
+      report(error, `emit ${nameOf(name)}`);
+      return undefined;
+    }
   }
 
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
@@ -333,22 +350,26 @@ export function createEmitter(options: EmitterOptions): Emitter {
       isShared = shared;
     },
     emit(name, attributes, emission) {
-      const active = emission?.context ?? context.active();
+      let active: Context | undefined;
+      // An emission from within the SDK, before it asked our processor: the outer record is still to come.
+      const outer = pending;
       let prepared: Prepared | undefined;
       try {
+        active = emission?.context ?? context.active();
         prepared = prepare(name, attributes ?? {}, active, emission);
         // Nobody else would see the SDK's record of an audit event: it is not made, and the trail gets the event itself.
         if (isShared || prepared.event.class !== 'audit') toLogger(name, prepared, active);
       } catch (error) {
-        fail(error, `emit ${String(name)}`);
+        fail(error, `emit ${nameOf(name)}`);
+        prepared ??= prepareAlone(name, attributes);
       } finally {
-        pending = undefined;
+        pending = outer;
       }
-      if (prepared === undefined || prepared.event.class !== 'audit') return undefined;
+      if (prepared?.event.class !== 'audit') return undefined;
       // Not yet taken either where the provider was shut down or switched off: the trail records all the same.
       if (!prepared.taken) {
         try {
-          append(prepared, spanOf(active));
+          append(prepared, spanOf(active ?? context.active()));
         } catch (error) {
           fail(error, 'audit sink');
           return undefined;

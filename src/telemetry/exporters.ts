@@ -85,7 +85,12 @@ async function loadConsole(signal: Signal): Promise<unknown> {
 
 async function loadOtlp(env: Env, signal: Signal, report: Report): Promise<unknown> {
   const name = packageFor(env, signal, report);
-  const module = (await import(name)) as { OTLPLogExporter?: new () => unknown; OTLPTraceExporter?: new () => unknown };
+  const module: { OTLPLogExporter?: new () => unknown; OTLPTraceExporter?: new () => unknown } =
+    name === '@opentelemetry/exporter-logs-otlp-http'
+      ? await import('@opentelemetry/exporter-logs-otlp-http')
+      : name === '@opentelemetry/exporter-trace-otlp-http'
+        ? await import('@opentelemetry/exporter-trace-otlp-http')
+        : await import(name);
   const Exporter = signal === 'LOGS' ? module.OTLPLogExporter : module.OTLPTraceExporter;
   if (Exporter === undefined) throw new Error(`${name} has no exporter of ${signal.toLowerCase()}`);
   return new Exporter();

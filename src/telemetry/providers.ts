@@ -24,7 +24,7 @@ import { Batcher, createLogBatchProcessor, createSpanBatchProcessor, withinTime 
 import { bindContextSettings } from './context.ts';
 import { batchLimits, isSdkDisabled, loadLogExporters, loadSpanExporters } from './exporters.ts';
 import { registerLegacyLogs } from './legacy-logs.ts';
-import { createAttachedTracer, guardLogProcessor } from './processors.ts';
+import { createAttachedTracer, guardLogProcessor, guardSpanProcessor } from './processors.ts';
 import { RedactingLogRecordProcessor } from './redacting-processors.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
 import { type ResourceOptions, resourceAttributes } from './resource.ts';
@@ -172,9 +172,14 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   ]);
   const provider = createLoggerProvider(options, resource, pipeline, redactor);
   const ends: (() => Promise<unknown>)[] = [];
+  const flushes: (() => Promise<void>)[] = [];
   let unregister = () => {};
   if (own) {
     const spanProcessors = [...(options.spanProcessors ?? []), ...pipeline.spanBatchers.map(createSpanBatchProcessor)];
+    for (const one of options.spanProcessors ?? []) {
+      const guarded = guardSpanProcessor(one, report);
+      flushes.push(() => guarded.forceFlush());
+    }
     const sdk = await createSdk(spanProcessors, resource, redactor, env, report);
     sdk.start();
     const unregisterLogs = registerLogs(provider, report);
@@ -189,7 +194,17 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const tracer = own ? found : createAttachedTracer(found, redactor);
   bindContextSettings(tracer, { foreign: !own, redactor, clock: options.clock, report });
   ends.push(() => provider.shutdown());
-  return new RunningTelemetry({ provider, tracer, attributes, attached: attach, pipeline, ends, unregister, report });
+  return new RunningTelemetry({
+    provider,
+    tracer,
+    attributes,
+    attached: attach,
+    pipeline,
+    ends,
+    flushes,
+    unregister,
+    report,
+  });
 }
 
 interface Parts {
@@ -199,6 +214,8 @@ interface Parts {
   readonly attached: boolean;
   readonly pipeline: Pipeline;
   readonly ends: readonly (() => Promise<unknown>)[];
+  /** What is flushed besides the logger provider and our own batches. None rejects. */
+  readonly flushes: readonly (() => Promise<void>)[];
   readonly report: Report;
   unregister(): void;
 }
@@ -228,6 +245,7 @@ class RunningTelemetry implements Telemetry {
   async forceFlush(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<void> {
     const work = [this.#parts.provider.forceFlush({ timeoutMillis: timeoutMs })];
     for (const batcher of this.#batchers()) work.push(batcher.flush());
+    for (const flush of this.#parts.flushes) work.push(flush());
     await withinTime(Promise.allSettled(work), timeoutMs);
   }
 

@@ -246,7 +246,8 @@ describe('checkpoints', () => {
     await journal.close('test');
     expect(segmentPaths(journal).length).toBeGreaterThan(50);
     const found = await sizes(journal.stream);
-    expect(found.length).toBeGreaterThan(10);
+    // Every second one finds its records covered: the one before it was made when they stood already.
+    expect(found.length).toBeGreaterThan(6);
     expect(found).toEqual([...new Set(found)].toSorted((a, b) => a - b));
     const records = (await recordsByStream(dir)).get(journal.stream)!;
     const sealed = records.filter((record) => record.eventName === 'audit.segment_sealed');

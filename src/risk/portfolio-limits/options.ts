@@ -177,7 +177,7 @@ export const LIMIT_NAMES = [
   'duplicateOrder',
   'repeatedOrder',
 ] as const satisfies readonly (keyof PortfolioLimitsOptions)[];
-export type LimitName = (typeof LIMIT_NAMES)[number];
+type LimitName = (typeof LIMIT_NAMES)[number];
 
 const PLAIN_MODE = oneOf(['deny', 'warn']);
 const SIZE_MODE = oneOf(['deny', 'cap', 'warn']);

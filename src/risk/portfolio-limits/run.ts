@@ -37,7 +37,7 @@ export class Run {
     if (this.state === before && !recordAlways) return;
     const attributes: Building<'risk.portfolio_limit.update'> = {
       operation: change.type,
-      'risk.limit.change': change as unknown as Record<string, unknown>,
+      'risk.limit.change': withoutNulls(change),
     };
     describe(attributes);
     setName(attributes, this.limits.options);
