@@ -19,6 +19,8 @@ export interface DemoOptions {
   readonly json?: boolean | undefined;
   /** The result only, without a word beforehand. */
   readonly quiet?: boolean | undefined;
+  /** Only so many days from the first one on. @default all */
+  readonly days?: number | undefined;
 }
 
 const DEFAULT_SEED = 15;
@@ -33,7 +35,7 @@ const BREATH_DAYS = 10;
 export async function runDemo(options: DemoOptions = {}): Promise<number> {
   const seed = options.seed ?? DEFAULT_SEED;
   const dataDir = options.dir ?? mkdtempSync(join(tmpdir(), 'risktrail-demo-'));
-  const bars = loadMarket();
+  const bars = loadMarket().slice(0, options.days);
   if (!options.quiet && !options.json) {
     console.log(
       `Playing ${bars.length.toLocaleString('en')} trading days of the S&P 500 (real prices, ${bars[0]!.date} to ${bars.at(-1)!.date})\n` +
@@ -106,7 +108,10 @@ function printOutcome(outcome: Outcome, exitStatus: number, checkpoints: number)
   printLines(story.why);
   print();
   print('What the trail holds:');
-  const counts = Object.entries(story.counts).sort(([, a], [, b]) => b - a);
+  // Checkpoints follow the machine's time: the trail's own records are no part of the story.
+  const counts = Object.entries(story.counts)
+    .filter(([event]) => !event.startsWith('audit.'))
+    .sort(([, a], [, b]) => b - a);
   for (const [event, count] of counts.slice(0, 12)) print(`  ${String(count).padStart(7)}  ${event}`);
   const rest = counts.slice(12).reduce((sum, [, count]) => sum + count, 0);
   print(`  ${String(rest).padStart(7)}  in ${Math.max(0, counts.length - 12)} other kinds`);

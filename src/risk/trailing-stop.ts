@@ -38,11 +38,11 @@ export {
   type StopStep,
   tickStop,
 } from './trailing-stop/step.ts';
-export {
-  type StopSide,
-  type StopStatus,
-  type TrailingStop,
-  type TrailingStopsState,
+export type {
+  StopSide,
+  StopStatus,
+  TrailingStop,
+  TrailingStopsState,
 } from './trailing-stop/stop.ts';
 export { StopSet } from './trailing-stop/stop-set.ts';
 export { isTrailingStop } from './trailing-stop/validate.ts';

@@ -2,6 +2,7 @@
 import { trace } from '@opentelemetry/api';
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { withoutNulls } from '../core/without-nulls.ts';
 import { breachDemand } from '../risk/portfolio-limits/breach.ts';
 import { checkOrder, type LimitDecision } from '../risk/portfolio-limits/check.ts';
 import { type CompiledLimits, compileLimits } from '../risk/portfolio-limits/compile.ts';

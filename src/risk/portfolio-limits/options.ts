@@ -177,7 +177,6 @@ export const LIMIT_NAMES = [
   'duplicateOrder',
   'repeatedOrder',
 ] as const satisfies readonly (keyof PortfolioLimitsOptions)[];
-type LimitName = (typeof LIMIT_NAMES)[number];
 
 const PLAIN_MODE = oneOf(['deny', 'warn']);
 const SIZE_MODE = oneOf(['deny', 'cap', 'warn']);

@@ -1,5 +1,7 @@
 /** One input on its way through the limits: the state so far, and the events that it brings about. */
+
 import { type CatalogEvent, catalogEvent } from '../../catalog/events.ts';
+import { withoutNulls } from '../../core/without-nulls.ts';
 import type { GateDemand } from '../trading-state.ts';
 import type { CompiledLimits } from './compile.ts';
 import { type Building, invalidInputEvent, setName } from './events.ts';
