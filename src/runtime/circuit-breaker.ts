@@ -28,7 +28,7 @@ import type {
   Permit,
 } from './circuit-breaker-types.ts';
 import { type FailureReport, failureInfo } from './failure-info.ts';
-import type { LayerHost } from './host.ts';
+import type { LayerHost } from './layer-host.ts';
 
 export type { CircuitBreakerOptions } from '../risk/circuit-breaker/options.ts';
 export type {

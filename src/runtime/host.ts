@@ -1,16 +1,13 @@
-/** What an instrumented risk layer needs of the trail that it belongs to, and nothing more: tests give it a fake. */
+/** What the instrumented layers need of the trail that they belong to, and nothing more: tests give them a fake. */
 import type { Attributes } from '@opentelemetry/api';
 import type { CatalogEvent } from '../catalog/events.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Subscription } from '../core/listeners.ts';
-import type { TradingGate } from './trading-gate.ts';
 
-export interface LayerHost {
+export interface TrailHost {
   readonly clock: Clock;
   /** `all`: inputs that change nothing are recorded too. */
   readonly recordInputs: 'changes' | 'all';
-  /** The gate that all layers drive. */
-  readonly gate: TradingGate;
   /** Records an event in the active span and context. Never throws. Returns its record id (telemetry class: nothing). */
   emit(event: CatalogEvent): string | undefined;
   /** Runs `fn` inside a span; what `fn` returns or throws passes through unchanged, nothing else is ever thrown. */

@@ -3,8 +3,13 @@ import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace
 import type { CatalogEvent } from '../catalog/events.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';
 import { settle } from '../telemetry/context.ts';
-import type { LayerHost } from './host.ts';
-import { createTradingGate } from './trading-gate.ts';
+import type { TrailHost } from './host.ts';
+import { createTradingGate, type TradingGate } from './trading-gate.ts';
+
+/** What a risk layer needs: the trail, and the gate that all layers drive. */
+export interface LayerHost extends TrailHost {
+  readonly gate: TradingGate;
+}
 
 export interface LayerHostOptions {
   readonly clock: Clock;

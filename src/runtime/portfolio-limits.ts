@@ -4,8 +4,9 @@ import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { withoutNulls } from '../core/without-nulls.ts';
 import { breachDemand } from '../risk/portfolio-limits/breach.ts';
-import { checkOrder, type LimitDecision } from '../risk/portfolio-limits/check.ts';
+import { checkOrder } from '../risk/portfolio-limits/check.ts';
 import { type CompiledLimits, compileLimits } from '../risk/portfolio-limits/compile.ts';
+import type { LimitDecision } from '../risk/portfolio-limits/decision.ts';
 import { type Building, invalidInputEvent, setName } from '../risk/portfolio-limits/events.ts';
 import { type PortfolioHealth, portfolioHealth } from '../risk/portfolio-limits/health.ts';
 import { type Fill, type LimitsInput, stepLimits } from '../risk/portfolio-limits/inputs.ts';
@@ -21,9 +22,9 @@ import {
   limitsStateOf,
 } from '../risk/portfolio-limits/state.ts';
 import type { GateAnswer, GateQuestion } from '../risk/trading-state.ts';
-import type { LayerHost } from './host.ts';
+import type { LayerHost } from './layer-host.ts';
 
-export type { LimitDecision } from '../risk/portfolio-limits/check.ts';
+export type { LimitDecision } from '../risk/portfolio-limits/decision.ts';
 export type { LimitHealth, PortfolioHealth } from '../risk/portfolio-limits/health.ts';
 export type { Fill } from '../risk/portfolio-limits/inputs.ts';
 export type { LimitType } from '../risk/portfolio-limits/kinds.ts';

@@ -1,6 +1,6 @@
 /** Position sizing, recorded. */
 import { type PositionSize, type PositionSizeInput, sizePosition } from '../risk/position-size.ts';
-import type { LayerHost } from './host.ts';
+import type { LayerHost } from './layer-host.ts';
 
 export type { PositionSizeCode, PositionSizeInput } from '../risk/position-size.ts';
 

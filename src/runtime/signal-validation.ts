@@ -5,7 +5,7 @@ import {
   type SignalValidationResult,
   validateSignal,
 } from '../risk/signal-validation.ts';
-import type { LayerHost } from './host.ts';
+import type { LayerHost } from './layer-host.ts';
 
 export type { SignalCheck, SignalCode, SignalContext, SignalInput } from '../risk/signal-validation.ts';
 

@@ -20,7 +20,7 @@ import {
   tradingStateCode,
   withDemandRecord,
 } from '../risk/trading-state.ts';
-import type { LayerHost } from './host.ts';
+import type { TrailHost } from './host.ts';
 import { type KillSwitchOptions, type OrderOutcome, runKillSwitch } from './kill-switch.ts';
 
 export type { GateAnswer, GateDemand, GateQuestion, TradingState } from '../risk/trading-state.ts';
@@ -74,7 +74,7 @@ export interface TradingGate {
 }
 
 /** What the gate needs of its trail. */
-export type GateHost = Pick<LayerHost, 'clock' | 'emit' | 'report' | 'onSnapshot'>;
+export type GateHost = Pick<TrailHost, 'clock' | 'emit' | 'report' | 'onSnapshot'>;
 
 /** @param state demands to go on from after a restart; those whose time is over end at once */
 export function createTradingGate(host: GateHost, state: TradingStateState = INITIAL_TRADING_STATE): TradingGate {

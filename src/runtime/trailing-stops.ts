@@ -33,7 +33,7 @@ import {
   type TrailingStopsState,
   tickStop,
 } from '../risk/trailing-stop.ts';
-import type { LayerHost } from './host.ts';
+import type { LayerHost } from './layer-host.ts';
 
 export type {
   AddStopInput,

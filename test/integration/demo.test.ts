@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
@@ -53,7 +52,7 @@ async function eventsOf(dir: string): Promise<{ texts: string[]; odd: string[]; 
   const texts: string[] = [];
   const odd: string[] = [];
   const counts = new Map<string, number>();
-  const plain = ({ stream, sequence, record_id, span_id, trace_id, ...rest }: FlatRecord) => ({
+  const plain = ({ stream, sequence, record_id, integrity, span_id, trace_id, ...rest }: FlatRecord) => ({
     ...rest,
     // A trace that no correlation gave its id has a random one.
     ...(rest['correlation.id'] === undefined ? {} : { trace_id }),
@@ -75,6 +74,11 @@ async function eventsOf(dir: string): Promise<{ texts: string[]; odd: string[]; 
     }
   }
   return { texts, odd, counts };
+}
+
+function firstDifference(one: readonly string[], other: readonly string[]): unknown {
+  const at = one.findIndex((text, i) => text !== other[i]);
+  return at < 0 && one.length === other.length ? undefined : [at, one[at], other[at]];
 }
 
 /** What was printed, without what the machine and the place give to it. */
@@ -120,20 +124,19 @@ describe('the demo', () => {
     const again = await eventsOf(second.dir);
     expect(again.texts.length).toBeGreaterThan(50_000);
     expect(again.counts).toEqual(events.counts);
-    const differing = again.texts.findIndex((text, i) => text !== events.texts[i]);
-    expect(differing < 0 ? 'the same' : [differing, events.texts[differing], again.texts[differing]]).toBe('the same');
+    expect(firstDifference(events.texts, again.texts)).toBeUndefined();
   });
 
   it('another seed gives other outages, and with them another story', async () => {
-    const [same, other] = await Promise.all([run('same', short(15)), run('other', short(16))]);
+    const [same, other] = await Promise.all([run('same', short(15)), run('other', short(2))]);
     expect([same.code, other.code]).toEqual([0, 0]);
     const [sameEvents, otherEvents] = await Promise.all([eventsOf(same.dir), eventsOf(other.dir)]);
     // The same seed: the beginning of the long run.
     const days = sameEvents.texts.findLastIndex((text) => text.startsWith('market.candle_closed'));
     expect(days).toBeGreaterThan(5000);
-    expect(sameEvents.texts.slice(0, days)).toEqual(events.texts.slice(0, days));
-    expect(otherEvents.texts).not.toEqual(sameEvents.texts);
-    expect(JSON.parse(other.stdout)).toMatchObject({ seed: 16, days: 800, verify: { ok: true, exitStatus: 0 } });
+    expect(firstDifference(sameEvents.texts.slice(0, days), events.texts.slice(0, days))).toBeUndefined();
+    expect(firstDifference(sameEvents.texts, otherEvents.texts)).toBeDefined();
+    expect(JSON.parse(other.stdout)).toMatchObject({ seed: 2, days: 800, verify: { ok: true, exitStatus: 0 } });
   });
 
   it('Ctrl-C in the middle of it leaves a trail that verifies', async () => {
@@ -161,8 +164,8 @@ describe('the demo', () => {
 
 describe('the prices of the demo', () => {
   it('are the file of vega-datasets, byte for byte', () => {
-    const packaged = dirname(createRequire(import.meta.url).resolve('vega-datasets/package.json'));
+    const packaged = new URL('../../node_modules/vega-datasets/data/sp500-2000.csv', import.meta.url);
     const shipped = readFileSync(new URL('../../src/demo/data/sp500-2000.csv', import.meta.url));
-    expect(shipped.equals(readFileSync(join(packaged, 'data/sp500-2000.csv')))).toBe(true);
+    expect(shipped.equals(readFileSync(packaged))).toBe(true);
   });
 });

@@ -4,7 +4,7 @@ import { ATTRIBUTES, COMMON_ATTRIBUTES } from '../../src/catalog/attributes.ts';
 import type { AttributeDefinition, EventDefinition } from '../../src/catalog/define.ts';
 import { type CatalogEvent, EVENTS } from '../../src/catalog/events.ts';
 import { createManualClock, type ManualClock } from '../../src/core/clock.ts';
-import type { LayerHost } from '../../src/runtime/host.ts';
+import type { LayerHost } from '../../src/runtime/layer-host.ts';
 import { createTradingGate } from '../../src/runtime/trading-gate.ts';
 
 export interface RecordedEvent {

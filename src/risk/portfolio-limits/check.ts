@@ -5,6 +5,7 @@ import type { CatalogEvent } from '../../catalog/events.ts';
 import type { GateAnswer, GateQuestion } from '../trading-state.ts';
 import { cappedAdding } from './cap.ts';
 import type { CompiledLimits } from './compile.ts';
+import type { Judgement, LimitDecision } from './decision.ts';
 import { checkEvents, invalidInputEvent } from './events.ts';
 import { collectExposure, type Exposure } from './exposure.ts';
 import type { Measure } from './kinds.ts';
@@ -20,39 +21,6 @@ import {
 } from './portfolio.ts';
 import { finite, judge, type LimitResult, MAX_UTILIZATION } from './result.ts';
 import { applyLimitsChange, type LimitsChange, type LimitsState } from './state.ts';
-
-/** What may be done with an order. */
-export interface LimitDecision {
-  /** Whether anything may be sent: `allow` or `cap`. Send `quantity`, never more. */
-  readonly allowed: boolean;
-  readonly decision: 'allow' | 'cap' | 'deny';
-  /** Quantity that may be sent; 0 where denied. */
-  readonly quantity: number;
-  /** `OK`, or the code of the limit that bound. */
-  readonly code: string;
-  /** The same in words. */
-  readonly reason: string;
-  /** Every limit, whether it bound or not. */
-  readonly results: readonly LimitResult[];
-  /** Codes of the limits that are near, or past without binding. */
-  readonly warnings: readonly string[];
-  /** Limits that lacked an input, as `type:CODE`. */
-  readonly unevaluated: readonly string[];
-  /** Record id of the check in the audit trail. */
-  readonly recordId: string | undefined;
-}
-
-/** A decision with everything that its events need. */
-export interface Judgement {
-  readonly limits: CompiledLimits;
-  readonly order: LimitOrder;
-  readonly parts: OrderParts;
-  readonly now: number;
-  readonly gate: GateAnswer | undefined;
-  readonly decision: LimitDecision;
-  /** The limit that bound; of an order that passed, the one that is used most. */
-  readonly binding: LimitResult | undefined;
-}
 
 export interface CheckStep {
   readonly state: LimitsState;

@@ -1,7 +1,7 @@
 /** The events of the portfolio limits, built from what was decided. */
 import { type CatalogEvent, catalogEvent, type EventAttributes, type EventName } from '../../catalog/events.ts';
-import type { Judgement } from './check.ts';
 import type { CompiledLimits } from './compile.ts';
+import type { Judgement } from './decision.ts';
 import type { PortfolioLimitsOptions } from './options.ts';
 import type { LimitOrder } from './portfolio.ts';
 import type { LimitResult } from './result.ts';

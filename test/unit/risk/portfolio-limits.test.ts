@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { checkOrder, type LimitDecision } from '../../../src/risk/portfolio-limits/check.ts';
+import { checkOrder } from '../../../src/risk/portfolio-limits/check.ts';
 import { compileLimits } from '../../../src/risk/portfolio-limits/compile.ts';
+import type { LimitDecision } from '../../../src/risk/portfolio-limits/decision.ts';
 import {
   LIMIT_NAMES,
   type PortfolioLimitsOptions,
