@@ -25,16 +25,17 @@ const limits = trail.portfolioLimits({
   leverage: { max: 2 },
   dailyLoss: { max: 50_000 },
 });
-const portfolio = {
-  equity: 1_000_000,
+// The prices move from check to check, as they do.
+const portfolio = (i: number) => ({
+  equity: 1_000_000 + (i % 97),
   positions: [
-    { symbol: 'AAPL', quantity: 500, price: 150.25 },
-    { symbol: 'MSFT', quantity: 300, price: 310.5 },
+    { symbol: 'AAPL', quantity: 500, price: 150.25 + (i % 13) / 100 },
+    { symbol: 'MSFT', quantity: 300, price: 310.5 + (i % 7) / 100 },
     { symbol: 'XOM', quantity: -400, price: 105.75 },
   ],
-};
+});
 const check = (i: number) =>
-  limits.checkEntry(portfolio, { symbol: 'AAPL', side: 'buy', quantity: 10 + (i % 5), price: 150.25 });
+  limits.checkEntry(portfolio(i), { symbol: 'AAPL', side: 'buy', quantity: 10 + (i % 5), price: 150.25 });
 
 const WARMUP = 30_000;
 const CALLS = 100_000;

@@ -211,13 +211,13 @@ export class RecordEncoder {
       if (slot >= 0) {
         const value = attributes[keys[slot]!];
         const last = memory[i]!;
-        if (value === last.value && typeof value !== 'object') {
+        if (value === last.value) {
           if (last.canonical === undefined) {
             if (!writeRemembered(out, canonical[i]!, otlp[i]!, value, last)) return false;
           } else writeBoth(out, last.canonical, last.otlp!);
           continue;
         }
-        last.value = typeof value === 'string' && value.length > MAX_REMEMBERED ? undefined : value;
+        last.value = isMemorable(value) ? value : undefined;
         last.canonical = undefined;
         writeBoth(out, canonical[i]!, otlp[i]!);
         if (!writeValue(out, value, 0)) return false;
@@ -283,6 +283,13 @@ export class RecordEncoder {
     if (checked !== '') this.#spanId = checked;
     return checked;
   }
+}
+
+/** Whether the same value, when it comes again, has the same text: primitives, and frozen lists of them. */
+function isMemorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.length <= MAX_REMEMBERED;
+  if (typeof value !== 'object') return true;
+  return Array.isArray(value) && Object.isFrozen(value) && value.every((item) => typeof item !== 'object');
 }
 
 function writeBoth(out: RecordBytes, canonical: Uint8Array, otlp: Uint8Array): void {

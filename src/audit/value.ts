@@ -52,7 +52,7 @@ export function writeNumber(out: RecordBytes, value: number): boolean {
   if (!Number.isFinite(value)) return false;
   out.reserve(NUMBER_LENGTH);
   out.toLine(Number.isSafeInteger(value) ? INT : DOUBLE);
-  out.ascii(`${value}`);
+  out.number(value);
   out.line[out.lineEnd++] = CLOSE;
   return true;
 }

@@ -51,12 +51,22 @@ export function acceptsValue(definition: AttributeDefinition, value: unknown): b
     case 'decimal':
       return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'string' && isDecimal(value);
     case 'strings':
-      return Array.isArray(value) && value.every((item) => typeof item === 'string');
+      return isListOf(value, 'string');
     case 'numbers':
-      return Array.isArray(value) && value.every((item) => typeof item === 'number' && Number.isFinite(item));
+      return isListOf(value, 'number');
     case 'map':
       return typeof value === 'object' && value !== null && !Array.isArray(value);
   }
+}
+
+function isListOf(value: unknown, type: 'string' | 'number'): boolean {
+  if (!Array.isArray(value)) return false;
+  // Not `every`: this runs for each list of each event.
+  for (let i = 0; i < value.length; i++) {
+    const item: unknown = value[i];
+    if (typeof item !== type || (type === 'number' && !Number.isFinite(item))) return false;
+  }
+  return true;
 }
 
 const isDecimal = (value: string) => /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(value);

@@ -17,7 +17,7 @@ Examples:
   $ risktrail demo
   $ risktrail events ./risktrail-data --category risk --since 24h
   $ risktrail tail ./risktrail-data --severity WARN
-  $ risktrail verify ./risktrail-data --vkey verifier.vkey
+  $ risktrail verify ./risktrail-data --vkey /safe/momentum-bot.vkey
 `;
 
 /** The program with its commands. What a command loads, it loads when it runs: help is quick. */

@@ -129,10 +129,13 @@ function printOutcome(outcome: Outcome, exitStatus: number, checkpoints: number)
   print(`Verify: ${verdict} (${checkpoints} signed checkpoints, ${(verifyMs / 1000).toFixed(1)} s).`);
   print();
   print(`The trail is in ${dataDir}. Ask it:`);
-  print(`  npx risktrail events ${dataDir} --event 'risk.trading_state_change' --since 2008-10-01 --until 2008-11-01`);
-  print(`  npx risktrail events ${dataDir} --category enforcement --json | head`);
-  print(`  npx risktrail verify ${dataDir}`);
+  print(`  ${COMMAND} events ${dataDir} --event 'risk.trading_state_change' --since 2008-10-01 --until 2008-11-01`);
+  print(`  ${COMMAND} events ${dataDir} --category enforcement --json | head`);
+  print(`  ${COMMAND} verify ${dataDir}`);
 }
+
+/** How the command is called from here: a clone has no `dist/`, which `npx risktrail` would need. */
+const COMMAND = import.meta.filename.endsWith('.ts') ? 'npm run -s risktrail --' : 'npx risktrail';
 
 function printLines(lines: readonly StoryLine[]): void {
   const width = Math.max(0, ...lines.map(({ what }) => what.length));

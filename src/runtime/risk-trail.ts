@@ -47,7 +47,8 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
 
   /**
    * Records an event, tied to the active span and context.
-   * @returns its record id; nothing where the event is of class telemetry
+   * @returns its record id, also where the journal could not be written (`health()` tells); nothing where the event is of
+   *   class telemetry
    */
   emit<N extends EmittableName<F>>(
     name: N,
@@ -78,7 +79,10 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
   /** Records the state of every layer now, as the snapshot interval does. */
   snapshot(): void;
   health(): TrailHealth;
-  /** Resolves when every record so far is on disk and covered by a signed checkpoint, and telemetry was handed over. */
+  /**
+   * Resolves when every record so far is on disk and covered by a signed checkpoint, and telemetry was handed over. Never
+   * rejects: where that was impossible, `health()` tells.
+   */
   flush(): Promise<void>;
   /** Orderly end: snapshots, `system.stop`, the stream closed and signed. Calls after the first share its promise. */
   close(reason?: string): Promise<void>;

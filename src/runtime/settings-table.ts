@@ -55,7 +55,7 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly disabled?: boolean | undefined;
   /** What happens to trading when the journal cannot be written. @default 'continue' */
   readonly auditFailure?: AuditFailure | undefined;
-  /** Closes the trail in order at SIGTERM, SIGINT and uncaught exceptions. @default true */
+  /** Closes the trail in order at SIGTERM and SIGINT, too. At an exit and an uncaught exception it always is. @default true */
   readonly handleSignals?: boolean | undefined;
   /** The settings file. @default risktrail.config.{json,yaml,yml,ts,js,mjs} in the working directory, where there is one */
   readonly configFile?: string | undefined;
@@ -250,7 +250,7 @@ export const SETTINGS = {
     variable: 'RISKTRAIL_HANDLE_SIGNALS',
     kind: 'boolean',
     default: true,
-    brief: 'Closes the trail in order at SIGTERM, SIGINT and uncaught exceptions.',
+    brief: 'Closes the trail in order at SIGTERM and SIGINT, too. At an exit and an uncaught exception it always is.',
   },
   configFile: {
     check: string(),

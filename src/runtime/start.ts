@@ -69,9 +69,11 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     report,
   });
   const configuration = redactor.deep(describeSettings(settings), 'system.config') as Record<string, unknown>;
+  // All that may refuse the settings comes before the journal is opened.
+  const catalog = prepareCatalog(settings.events === undefined ? [] : [settings.events as EventFamily]);
   const journal = settings.disabled ? undefined : openTrailJournal(settings, configuration, failures);
   const emitter = createEmitter({
-    catalog: prepareCatalog(settings.events === undefined ? [] : [settings.events as EventFamily]),
+    catalog,
     clock: settings.clock,
     redactor,
     sink: journal ?? { append: () => undefined },
@@ -87,6 +89,7 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
       environment: settings.environment,
       attach: settings.attach,
       clock: settings.clock,
+      env: process.env,
       redactor,
       logProcessors: [emitter.processor],
       furtherLogProcessors: settings.logProcessors,

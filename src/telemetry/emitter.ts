@@ -154,13 +154,16 @@ export function createEmitter(options: EmitterOptions): Emitter {
       const value = given[key];
       const definition = known[key];
       // What is valid is plain, but for what a map may hold.
-      if (definition === undefined || definition.type === 'map' || !acceptsValue(definition, value)) {
+      const accepted = definition !== undefined && acceptsValue(definition, value);
+      if (!accepted || definition.type === 'map') {
         if (value === undefined || RESERVED.has(key)) continue;
         if (key === '__proto__' || !isPlain(value)) return undefined;
-        if (definition === undefined || !acceptsValue(definition, value)) invalid.push(key);
+        if (!accepted) invalid.push(key);
       }
       attributes[key] =
-        typeof value === 'number' || typeof value === 'boolean' ? value : redactor.attribute(key, value, definition);
+        typeof value === 'number' || typeof value === 'boolean' || (accepted && definition.type === 'numbers')
+          ? value
+          : redactor.attribute(key, value, definition);
     }
     return attributes;
   }

@@ -53,8 +53,8 @@ export interface TelemetryOptions extends ResourceOptions {
   readonly redactor?: Redactor | undefined;
   /** Time of the spans that contexts open. Default: the SDK's own. */
   readonly clock?: Clock | undefined;
-  /** Standard variables. The SDK's own parts read those of the process. @default process.env */
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Standard variables. The SDK's own parts read those of the process. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Told of every failure inside; must not throw. */
   report(error: unknown, where: string): void;
 }
@@ -84,7 +84,7 @@ export function isTelemetryRecord(record: { readonly attributes: Attributes }): 
 }
 
 type Report = TelemetryOptions['report'];
-type Env = NonNullable<TelemetryOptions['env']>;
+type Env = TelemetryOptions['env'];
 
 interface Pipeline {
   readonly logBatchers: readonly Batcher<ReadableLogRecord>[];
@@ -151,8 +151,7 @@ function registerLogs(provider: LoggerProvider, report: Report): () => void {
  * @throws RiskTrailError OPTION_INVALID (`attach`): without `attach`, where an SDK already runs in this process
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { attach, report } = options;
-  const env = options.env ?? process.env;
+  const { attach, env, report } = options;
   const disabled = isSdkDisabled(env);
   if (!attach && !disabled && hasTracerProvider()) {
     throw new RiskTrailError('OPTION_INVALID', {

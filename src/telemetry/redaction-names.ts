@@ -65,7 +65,7 @@ export function createNameRules(keys: readonly string[], except: readonly string
   const joined = (name: string) => wordsOf(name).join('');
   const secret = new Set([...SECRET_NAMES, ...SECRET_NAMES.map((name) => `${name}s`), ...keys.map(joined)]);
   const exceptions = new Set(except.map(joined));
-  const longest = Math.max(4, ...keys.map((key) => wordsOf(key).length));
+  const longest = Math.max(4, ...[...keys, ...except].map((key) => wordsOf(key).length));
   const endings = new Uint8Array(128);
   for (const char of '0123456789_-.') endings[char.charCodeAt(0)] = 1;
   for (const name of [...secret, ...Object.keys(CONDITIONAL_NAMES), ...QUALIFIERS]) {
@@ -79,11 +79,14 @@ export function createNameRules(keys: readonly string[], except: readonly string
     if (words.length === 0 || (exceptions.size > 0 && exceptions.has(words.join('')))) return 0;
     for (let end = words.length; end > 0; end--) {
       let tail = '';
+      // The longest name wins: an exception for `token` leaves `access_token` a secret.
+      let level: SecretLevel | undefined;
       for (let start = end - 1; start >= 0 && start >= end - longest; start--) {
         tail = words[start] + tail;
-        if (exceptions.has(tail)) return 0;
-        if (secret.has(tail)) return -1;
+        if (exceptions.has(tail)) level = 0;
+        else if (secret.has(tail)) level = -1;
       }
+      if (level !== undefined) return level;
       const last = words[end - 1]!;
       if (Object.hasOwn(CONDITIONAL_NAMES, last)) return CONDITIONAL_NAMES[last]!;
       if (!QUALIFIERS.has(last) && !(last.charCodeAt(0) <= 57)) break;

@@ -217,7 +217,8 @@ function valueAfter(text: string, at: number, name: string): Cut | undefined {
     start++;
   }
   const quote = text.charCodeAt(start);
-  const wholeLine = /(?:authorization|cookie)s?$/i.test(name);
+  // Values that hold spaces: a scheme and its credential, a list of cookies, the words of a phrase.
+  const wholeLine = /(?:authorization|cookie|phrase|mnemonic)s?$/i.test(name);
   let end: number;
   if (isQuote(quote)) {
     start++;

@@ -1,16 +1,18 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
 import { queryTrail } from '../../src/analysis/trail-query.ts';
 import { verifyDirectory } from '../support/verify.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
 const DEMO = JSON.stringify(new URL('../../src/demo/main.ts', import.meta.url).href);
 const ROOT = mkdtempSync(join(tmpdir(), 'risktrail-demo-test-'));
 afterAll(() => rmSync(ROOT, { recursive: true, force: true }));
@@ -107,7 +109,15 @@ describe('the demo', () => {
     expect(first.stdout).toMatch(
       /failure 1: Broker\w+ [\s\S]*breaker "broker" CLOSED → OPEN[\s\S]*trading ACTIVE → HALTED/,
     );
-    expect(first.stdout.match(/^ {2}npx risktrail (events|verify) /gm)).toHaveLength(3);
+  });
+
+  it('names three commands that work where it was started, in a clone that was never built', async () => {
+    const commands = first.stdout.match(/^ {2}npm run -s risktrail -- (events|verify) .+$/gm) ?? [];
+    expect(commands).toHaveLength(3);
+    for (const line of commands) {
+      const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd: CHECKOUT });
+      expect(stdout, line).toMatch(/PASSED|risk\./);
+    }
   });
 
   it('leaves a trail that verifies to the last record', async () => {

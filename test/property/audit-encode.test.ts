@@ -102,6 +102,15 @@ const plainValue = fc.letrec((tie) => ({
   ),
 })).value;
 
+const PLAIN_INPUT: AuditInput = {
+  eventName: 'order.placed',
+  severityNumber: 9,
+  severityText: 'INFO',
+  body: 'Order placed',
+  timeUnixNano: '1763690000000000000',
+  attributes: {},
+};
+
 describe('the record encoder', () => {
   it('writes a line from which a reader gets exactly the canonical text that was hashed, for any input', () => {
     const shared = encoder();
@@ -122,6 +131,61 @@ describe('the record encoder', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('writes numbers of any size and precision as ECMAScript does', () => {
+    const numberEncoder = encoder();
+    const decimal = fc
+      .tuple(fc.integer({ min: -999_999_999, max: 999_999_999 }), fc.integer({ min: 0, max: 999_999 }), fc.nat(7))
+      .map(([whole, millionths, decimals]) => Number((whole + millionths / 1e6).toFixed(decimals)));
+    const near = fc
+      .tuple(decimal, fc.constantFrom(-Number.EPSILON, 0, Number.EPSILON))
+      .map(([value, off]) => value + value * off);
+    const numbers = fc.oneof(decimal, near, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.maxSafeInteger());
+    const edges = [0, -0, 1e-6, 1e-7, 5e-7, 999_999_999.999999, 1e9, 1e15, 1e21, 2 ** 53, 0.1 + 0.2, -0.000001, 123.45];
+    const check = (value: number) => {
+      const encoded = numberEncoder.encode({ ...PLAIN_INPUT, attributes: { n: value } }, 1);
+      expect(encoded.canonical).toContain(`"n":${String(value)}}`);
+      const expected = Number.isSafeInteger(value) ? `{"intValue":${value}}` : `{"doubleValue":${value}}`;
+      expect(encoded.line.toString('utf8', 0, encoded.lineBytes)).toContain(`{"key":"n","value":${expected}}`);
+    };
+    for (const value of edges) check(value);
+    fc.assert(fc.property(numbers, check), { numRuns: 5000, seed: 6 });
+  });
+
+  it('writes the same record whatever it wrote before, when values come again and change', () => {
+    const lists = [Object.freeze(['a', 'b']), Object.freeze([1, 2.5]), ['a', 'b'], [1, 2.5], Object.freeze([{ x: 1 }])];
+    const value = fc.constantFrom<unknown>('AAPL', 'MSFT', 'é"\\', 0.25, 0, -0, 1e21, true, false, '', ...lists);
+    const records = fc.array(fc.record({ 'a.one': value, b: value, 'c.three': value }), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(records, (all) => {
+        const used = encoder();
+        for (const [sequence, attributes] of all.entries()) {
+          const input = { ...PLAIN_INPUT, attributes: { ...attributes, 'audit.record.id': 'id-1' } };
+          const expected = encoder().encode(input, sequence);
+          const made = used.encode(input, sequence);
+          expect(made.canonical).toBe(expected.canonical);
+          expect(made.leaf).toEqual(expected.leaf);
+          expect(made.line.toString('utf8', 0, made.lineBytes)).toBe(
+            expected.line.toString('utf8', 0, expected.lineBytes),
+          );
+        }
+      }),
+      { numRuns: 500, seed: 7 },
+    );
+  });
+
+  it('sees what was changed in a list that it was given before', () => {
+    const used = encoder();
+    const list = [1, 2];
+    for (const last of [2, 2, 3]) {
+      list[1] = last;
+      const made = used.encode({ ...PLAIN_INPUT, attributes: { list } }, 1);
+      expect(made.canonical).toContain(`"list":[1,${last}]`);
+    }
   });
 
   it('hashes what a plain RFC 8785 serialisation gives, for values that need no change', () => {

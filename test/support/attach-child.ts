@@ -33,6 +33,7 @@ const told: string[] = [];
 const telemetry = await startTelemetry({
   serviceName: 'attached',
   attach: true,
+  env: process.env,
   logProcessors: [
     {
       onEmit: (record) => void ours.push([record.body, record.spanContext?.traceId]),

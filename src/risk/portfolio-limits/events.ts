@@ -71,33 +71,60 @@ export function setResult(attributes: ResultAttributes, result: LimitResult): vo
   if (result.subject !== undefined) attributes['risk.limit.subject'] = result.subject;
 }
 
+/** The lists of the last check of a set of limits. Most are the same in the next one: the same list is then given again. */
+interface LastLists {
+  readonly types: readonly string[];
+  readonly current: readonly number[];
+  readonly projected: readonly number[];
+  readonly max: readonly number[];
+  readonly utilization: readonly number[];
+  readonly codes: readonly string[];
+}
+
+const NO_LISTS: LastLists = { types: [], current: [], projected: [], max: [], utilization: [], codes: [] };
+const lastLists = new WeakMap<CompiledLimits, LastLists>();
+
+/** `last`, where the rows give the same values; else a new frozen list. */
+function listOf<T>(
+  last: readonly T[],
+  results: readonly LimitResult[],
+  read: (result: LimitResult) => T,
+): readonly T[] {
+  const { length } = results;
+  let same = last.length === length;
+  for (let i = 0; same && i < length; i++) same = last[i] === read(results[i]!);
+  return same ? last : Object.freeze(results.map(read));
+}
+
+const typeOf = (result: LimitResult) => result.type;
+const currentOf = (result: LimitResult) => result.current;
+const projectedOf = (result: LimitResult) => result.projected;
+const maxOf = (result: LimitResult) => result.max;
+const utilizationOf = (result: LimitResult) => result.utilization;
+const codeOf = (result: LimitResult) => result.code;
+
 /** Adds the lists that run beside each other, one entry for each limit. */
 export function setResults(
   attributes: Building<'risk.portfolio_limit.check'> | Building<'risk.portfolio_health'>,
   results: readonly LimitResult[],
+  limits: CompiledLimits,
 ): void {
-  const count = results.length;
-  const types = new Array<string>(count);
-  const current = new Array<number>(count);
-  const projected = new Array<number>(count);
-  const max = new Array<number>(count);
-  const utilization = new Array<number>(count);
-  const codes = new Array<string>(count);
-  for (let index = 0; index < count; index += 1) {
-    const result = results[index]!;
-    types[index] = result.type;
-    current[index] = result.current;
-    projected[index] = result.projected;
-    max[index] = result.max;
-    utilization[index] = result.utilization;
-    codes[index] = result.code;
-  }
-  attributes['risk.limits.type'] = types;
-  attributes['risk.limits.current'] = current;
-  attributes['risk.limits.projected'] = projected;
-  attributes['risk.limits.max'] = max;
-  attributes['risk.limits.utilization'] = utilization;
-  attributes['risk.limits.code'] = codes;
+  const last = lastLists.get(limits) ?? NO_LISTS;
+  const lists: LastLists = {
+    types: listOf<string>(last.types, results, typeOf),
+    current: listOf(last.current, results, currentOf),
+    projected: listOf(last.projected, results, projectedOf),
+    max: listOf(last.max, results, maxOf),
+    utilization: listOf(last.utilization, results, utilizationOf),
+    codes: listOf(last.codes, results, codeOf),
+  };
+  lastLists.set(limits, lists);
+  attributes['risk.limits.type'] = lists.types;
+  attributes['risk.limits.current'] = lists.current;
+  attributes['risk.limits.projected'] = lists.projected;
+  attributes['risk.limits.max'] = lists.max;
+  attributes['risk.limits.utilization'] = lists.utilization;
+  attributes['risk.limits.code'] = lists.codes;
 }
 
 /** `risk.portfolio_limit.check`, and a rejection or warning for each limit that calls for one. */
@@ -107,7 +134,7 @@ export function checkEvents(judgement: Judgement): CatalogEvent[] {
   setOrder(attributes, order);
   if (decision.decision !== 'allow') attributes['risk.reason'] = decision.reason;
   if (binding !== undefined) setResult(attributes, binding);
-  setResults(attributes, decision.results);
+  setResults(attributes, decision.results, limits);
   if (decision.unevaluated.length > 0) attributes['risk.limits.unevaluated'] = decision.unevaluated;
   if (decision.warnings.length > 0) attributes['risk.warnings'] = decision.warnings;
   if (decision.decision === 'cap') attributes['risk.limit.capped_quantity'] = decision.quantity;

@@ -182,7 +182,7 @@ function healthEvents(
   if (equity !== undefined) heat['trading.equity'] = equity;
   setName(heat, limits.options);
   Object.assign(attributes, heat);
-  setResults(attributes, health.limits);
+  setResults(attributes, health.limits, limits);
   if (health.unevaluated.length > 0) attributes['risk.limits.unevaluated'] = health.unevaluated;
   if (health.warnings.length > 0) attributes['risk.warnings'] = health.warnings;
   const events: CatalogEvent[] = [catalogEvent('risk.portfolio_health', attributes)];

@@ -41,10 +41,11 @@ export const EQUALITY_TOLERANCE = 1e-12;
 /** Whether a value is past a limit. Equality passes; a value that is no number does not. */
 export const isBeyond = (value: number, max: number): boolean => !(value <= max + max * EQUALITY_TOLERANCE);
 
-/** Projected value as a share of the limit. */
+/** Projected value as a share of the limit, to six decimals where it is below a thousand: nobody reads more. */
 export function utilizationOf(value: number, max: number): number {
   if (value === 0) return 0;
-  return Math.min(value / max, MAX_UTILIZATION);
+  const share = Math.min(value / max, MAX_UTILIZATION);
+  return share < 1000 ? Math.round(share * 1e6) / 1e6 : share;
 }
 
 /** A number as attributes can hold it: what overflowed is the largest there is. */

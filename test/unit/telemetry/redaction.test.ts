@@ -102,7 +102,12 @@ describe('names of secrets', () => {
     expect(own.attribute('x.internal_ref', 'abc')).toBe(MASK);
     expect(own.text('internal-ref=abc')).toBe(`internal-ref=${MASK}`);
     expect(own.attribute('token', 'USDT')).toBe('USDT');
-    expect(own.attribute('access_token', 'abc')).toBe('abc');
+    expect(own.attribute('acme.token', 'USDT')).toBe('USDT');
+    // The longest name wins: what grants access stays a secret, and an exception may be longer than a secret's name.
+    expect(own.attribute('access_token', 'abc')).toBe(MASK);
+    const longer = createRedactor({ except: ['reward_token'] });
+    expect(longer.attribute('acme.rewardToken', 'USDT')).toBe('USDT');
+    expect(longer.attribute('token', 'abc')).toBe(MASK);
   });
 });
 
@@ -168,6 +173,8 @@ describe('free text', () => {
     ['{"tokens":["a","b"],"x":1}', `{"tokens":${MASK},"x":1}`],
     ['API key: abc', `API key: ${MASK}`],
     ['Cookie: a=b; c=d', `Cookie: ${MASK}`],
+    ['seed phrase: legal winner thank year\nnext', `seed phrase: ${MASK}\nnext`],
+    ['passphrase: correct horse battery', `passphrase: ${MASK}`],
     ['jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1 here', `jwt ${MASK} here`],
     ['-----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY----- tail', `${MASK} tail`],
     ['cut off -----BEGIN PRIVATE KEY-----\nMHc', `cut off ${MASK}`],
