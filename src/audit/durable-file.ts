@@ -7,12 +7,15 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   promises,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -20,7 +23,27 @@ import { dirname } from 'node:path';
 /** Only its owner may read or write. */
 export const PRIVATE_FILE_MODE = 0o600;
 /** Only its owner may list or enter. */
-export const PRIVATE_DIRECTORY_MODE = 0o700;
+const PRIVATE_DIRECTORY_MODE = 0o700;
+
+/**
+ * Makes a directory and those above it that are missing. Step by step, because Node's own `recursive` never returns where a
+ * file system refuses new names with ENOENT (`/proc`).
+ * @throws the system's error
+ */
+export function makeDirectorySync(path: string): void {
+  const missing: string[] = [];
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.push(at);
+  for (const directory of missing.reverse()) {
+    try {
+      mkdirSync(directory, { mode: PRIVATE_DIRECTORY_MODE });
+    } catch (error) {
+      // Another process made it in between.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  if (!statSync(path).isDirectory())
+    throw Object.assign(new Error(`ENOTDIR: ${path} is no directory`), { code: 'ENOTDIR' });
+}
 
 function temporaryName(path: string): string {
   return `${path}.${randomBytes(6).toString('hex')}.tmp`;

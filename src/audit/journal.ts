@@ -1,12 +1,11 @@
 /**
  * Opens the journal of a process: keys, the stream to go on with or a new one, and the end of streams that dead writers left.
  */
-import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Clock, createSystemClock } from '../core/clock.ts';
 import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { createUuidV7 } from '../core/uuid.ts';
-import { PRIVATE_DIRECTORY_MODE, syncDirectorySync } from './durable-file.ts';
+import { makeDirectorySync, syncDirectorySync } from './durable-file.ts';
 import type { AppendedRecord, Journal, RecoveryInfo } from './journal-types.ts';
 import { openSigner, publishVerifierKey } from './keys.ts';
 import { type Lock, tryLock } from './lock.ts';
@@ -86,7 +85,7 @@ function serviceOf(serviceName: string): string {
 export function openJournal(options: JournalOptions): Journal {
   const dataDir = resolve(options.dataDir);
   try {
-    mkdirSync(join(dataDir, STREAMS_DIRECTORY), { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+    makeDirectorySync(join(dataDir, STREAMS_DIRECTORY));
     const opener = new Opener({ ...DEFAULT_JOURNAL, ...withoutUndefined(options), dataDir });
     return opener.open();
   } catch (error) {

@@ -1,10 +1,10 @@
 /**
  * The streams in a data directory: which are there, which ended in order, which a dead writer left.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditForm } from './canonical.ts';
-import { PRIVATE_DIRECTORY_MODE, replaceFileSync } from './durable-file.ts';
+import { makeDirectorySync, replaceFileSync } from './durable-file.ts';
 import { type OtlpLogRecord, visitRecords } from './otlp.ts';
 import { readCheckpointFile, STATE_DIRECTORY } from './recovery.ts';
 import { listSegments } from './segment.ts';
@@ -43,7 +43,7 @@ export function lockPath(directory: string): string {
 
 /** Makes the folders of a new stream. */
 export function createStreamDirectory(directory: string): void {
-  mkdirSync(join(directory, STATE_DIRECTORY), { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  makeDirectorySync(join(directory, STATE_DIRECTORY));
 }
 
 /** Notes that a stream can't be continued. Its records stay as they are. */

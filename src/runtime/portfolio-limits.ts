@@ -143,7 +143,7 @@ class InstrumentedLimits implements PortfolioLimits {
   health(portfolio: Portfolio): PortfolioHealth {
     return this.#guard(FAILED_HEALTH, () => {
       this.#startDay();
-      const { health, events } = portfolioHealth(this.#limits, this.#state, portfolio, this.#host.clock.now());
+      const { health, events } = portfolioHealth(this.#limits, this.#state, portfolio, this.#now());
       return { ...health, recordId: this.#emitFamily(events, 'risk.portfolio_health') };
     });
   }
@@ -206,7 +206,7 @@ class InstrumentedLimits implements PortfolioLimits {
 
   #check(portfolio: Portfolio, order: LimitOrder): LimitDecision {
     this.#startDay();
-    const now = this.#host.clock.now();
+    const now = this.#now();
     const before = this.#state;
     const step = checkOrder(this.#limits, before, portfolio, order, now, this.#askGate);
     // Before the events: a listener that checks again finds the state that this check left. Asking the gate can end a timed
@@ -226,13 +226,13 @@ class InstrumentedLimits implements PortfolioLimits {
   readonly #askGate = (question: GateQuestion): GateAnswer => this.#host.gate.check(question);
 
   #startDay(): void {
-    if (this.#host.clock.now() >= this.#state.day.resetMs) this.#input({ type: 'tick' });
+    if (this.#now() >= this.#state.day.resetMs) this.#input({ type: 'tick' });
   }
 
   #input(input: LimitsInput): LimitsInputResult {
     return this.#guard(FAILED_INPUT, () => {
-      const { clock, recordInputs } = this.#host;
-      const step = stepLimits(this.#limits, this.#state, input, clock.now(), recordInputs === 'all');
+      const { recordInputs } = this.#host;
+      const step = stepLimits(this.#limits, this.#state, input, this.#now(), recordInputs === 'all');
       this.#state = step.state;
       if (input.type === 'configured') this.#limits = input.limits;
       for (const effect of step.effects) this.#apply(effect);
@@ -271,8 +271,13 @@ class InstrumentedLimits implements PortfolioLimits {
     return mainId;
   }
 
+  /** Whole milliseconds: what the limits remember and record of time. */
+  #now(): number {
+    return Math.floor(this.#host.clock.now());
+  }
+
   #firstState(options: Readonly<PortfolioLimitsOptions>, restored: LimitsSnapshot | undefined): LimitsState {
-    const fresh = initialLimitsState(options, this.#host.clock.now());
+    const fresh = initialLimitsState(options, this.#now());
     if (restored === undefined) return fresh;
     const state = limitsStateOf(restored);
     if (state !== undefined) return { ...state, config: options };

@@ -47,8 +47,7 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
 
   /**
    * Records an event, tied to the active span and context.
-   * @returns its record id, also where the journal could not be written (`health()` tells); nothing where the event is of
-   *   class telemetry
+   * @returns its record id; nothing where the event is of class telemetry, or could not be written (`health()` tells).
    */
   emit<N extends EmittableName<F>>(
     name: N,

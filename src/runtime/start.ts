@@ -5,7 +5,7 @@ import type { EventFamily, NoFamily } from '../catalog/define-events.ts';
 import { prepareCatalog } from '../catalog/prepare.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { activeContextAttributes } from '../telemetry/context.ts';
-import { createEmitter } from '../telemetry/emitter.ts';
+import { type AuditSink, createEmitter } from '../telemetry/emitter.ts';
 import { startTelemetry, type Telemetry } from '../telemetry/providers.ts';
 import { createRedactor } from '../telemetry/redaction.ts';
 import { markAudit } from '../telemetry/sampling.ts';
@@ -15,6 +15,9 @@ import { createFailures, type Failures } from './failures.ts';
 import type { RiskTrail } from './risk-trail.ts';
 import { RunningTrail } from './running-trail.ts';
 import { type RiskTrailOptions, readSettings, type Settings } from './settings.ts';
+
+/** Disabled: nothing is written. */
+const NO_SINK: AuditSink = { append: () => ({ sequence: undefined }) };
 
 let starting = false;
 
@@ -76,7 +79,7 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     catalog,
     clock: settings.clock,
     redactor,
-    sink: journal ?? { append: () => undefined },
+    sink: journal ?? NO_SINK,
     contextAttributes: activeContextAttributes,
     markAudit,
     report,

@@ -27,7 +27,8 @@ import type { Redactor } from './redaction.ts';
 
 /** Where audit events go. Must not throw. */
 export interface AuditSink {
-  append(input: AuditInput): void;
+  /** @returns the number that the record has in the trail; none where it could not be written */
+  append(input: AuditInput): { readonly sequence: number | undefined };
 }
 
 /** What a caller may say about one emission besides its attributes. */
@@ -67,7 +68,7 @@ export interface EmitterOptions {
 }
 
 export interface Emitter {
-  /** Records an event. Never throws. @returns the record id of an audit event, nothing for telemetry */
+  /** Records an event. Never throws. @returns the record id of an audit event; nothing for telemetry, and where nothing could be written */
   emit(name: string, attributes: Readonly<Record<string, unknown>>, options?: EmitOptions): string | undefined;
   /** To be put first into the logger provider that {@link Emitter.bind} gets its logger from. */
   readonly processor: LogRecordProcessor;
@@ -83,7 +84,10 @@ interface Prepared {
   readonly severityText: string;
   readonly body: string;
   readonly time: HrTime;
+  /** Given to the sink, or telemetry. */
   taken: boolean;
+  /** Written by the sink. */
+  recorded: boolean;
 }
 
 /** What the trail itself says of a record. */
@@ -253,6 +257,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       body: emission?.body === undefined ? event.body(attributes) : redactor.text(String(emission.body)),
       time: toHrTime(timeMs),
       taken: false,
+      recorded: false,
     };
   }
 
@@ -269,7 +274,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
-    sink.append({
+    const { sequence } = sink.append({
       eventName: prepared.event.name,
       severityNumber: prepared.severityNumber,
       severityText: prepared.severityText,
@@ -280,6 +285,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       flags: span?.traceFlags,
       attributes: prepared.attributes,
     });
+    prepared.recorded = sequence !== undefined;
   }
 
   /** A record that somebody else emitted: an event of ours by its name, or a plain line. */
@@ -304,6 +310,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
           typeof record.body === 'string' && record.body !== '' ? redactor.text(record.body) : event.body(attributes),
         time,
         taken: false,
+        recorded: false,
       },
       record.spanContext,
     );
@@ -378,7 +385,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
           return undefined;
         }
       }
-      return prepared.attributes['audit.record.id'] as string;
+      return prepared.recorded ? (prepared.attributes['audit.record.id'] as string) : undefined;
     },
     counts: () => ({ ...counts }),
   };

@@ -179,7 +179,8 @@ describe('a trail of a thread', () => {
   it('starts and stops with its own events, and closes once however often it is told to', async () => {
     const trail = await startTestTrail({ serviceVersion: '1.2.3' });
     await Promise.all([trail.close('shutdown'), trail.close('again')]);
-    expect(trail.emit('system.error', {})).toBeTypeOf('string');
+    // Too late to be recorded: there is no record to name.
+    expect(trail.emit('system.error', {})).toBeUndefined();
     const records = await readBack(trail);
     expect(records.map((one) => one.event)).toEqual([
       'audit.stream_opened',

@@ -34,6 +34,12 @@ describe('a data directory that cannot be used', () => {
     );
   });
 
+  it.runIf(process.platform === 'linux')('is refused: where no directory can be made', () => {
+    expect(() => openTestJournal('/proc/nowhere/trail')).toThrow(
+      expect.objectContaining({ code: 'AUDIT_DIRECTORY_UNUSABLE' }),
+    );
+  });
+
   const root = process.getuid?.() === 0;
   it.skipIf(root)('is refused: read-only (not as root, who may write everywhere)', () => {
     mkdirSync(join(dir, 'x'), { mode: 0o500 });

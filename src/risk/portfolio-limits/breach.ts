@@ -3,7 +3,7 @@ import { type CatalogEvent, catalogEvent } from '../../catalog/events.ts';
 import type { GateDemand } from '../trading-state.ts';
 import { type Building, setName } from './events.ts';
 import type { BreachAction, PortfolioLimitsOptions } from './options.ts';
-import { isBeyond, utilizationOf } from './result.ts';
+import { isBeyond, readable, utilizationOf } from './result.ts';
 import type { Run } from './run.ts';
 import { applyLimitsChange, type BreachableLimit, dailyLoss, drawdownRatio } from './state.ts';
 
@@ -25,7 +25,7 @@ function settleDailyLoss(run: Run): void {
   if (limit === undefined || !isOver || day.breached) return;
   run.state = applyLimitsChange(run.state, { type: 'breached', limit: 'daily_loss', on: true });
   const attributes: Building<'risk.daily_loss_limit'> = {
-    'risk.daily_loss': loss,
+    'risk.daily_loss': readable(loss),
     'risk.daily_loss.max': limit.max,
     'risk.reason.code': 'DAILY_LOSS_EXCEEDED',
     'risk.until': new Date(day.resetMs).toISOString(),
@@ -34,7 +34,7 @@ function settleDailyLoss(run: Run): void {
   if (run.equity !== undefined) attributes['trading.equity'] = run.equity;
   setName(attributes, run.limits.options);
   const event = catalogEvent('risk.daily_loss_limit', attributes);
-  const reason = `daily loss of ${loss} is beyond ${limit.max}`;
+  const reason = `daily loss of ${readable(loss)} is beyond ${limit.max}`;
   begin(run, 'daily_loss', event, limit.onBreach ?? 'REDUCING', reason, day.resetMs);
 }
 
@@ -62,7 +62,7 @@ function settleDrawdown(run: Run): void {
   };
   setName(attributes, run.limits.options);
   const event = catalogEvent('risk.limit_hit', attributes);
-  begin(run, 'drawdown', event, limit.onBreach ?? 'REDUCING', `drawdown of ${ratio} is beyond ${limit.max}`);
+  begin(run, 'drawdown', event, limit.onBreach ?? 'REDUCING', `drawdown of ${readable(ratio)} is beyond ${limit.max}`);
 }
 
 function begin(

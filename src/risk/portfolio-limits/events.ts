@@ -2,6 +2,7 @@
 import { type CatalogEvent, catalogEvent, type EventAttributes, type EventName } from '../../catalog/events.ts';
 import type { CompiledLimits } from './compile.ts';
 import type { Judgement } from './decision.ts';
+import type { LimitType } from './kinds.ts';
 import type { PortfolioLimitsOptions } from './options.ts';
 import type { LimitOrder } from './portfolio.ts';
 import type { LimitResult } from './result.ts';
@@ -61,11 +62,28 @@ type ResultAttributes = Pick<
   | 'risk.limit.subject'
 >;
 
+/** Limits whose values are quotients: nobody asks for their seventh decimal, and seventeen digits cost time and room. */
+const QUOTIENTS: ReadonlySet<string> = new Set<LimitType>([
+  'position_percent',
+  'sector_percent',
+  'correlated_percent',
+  'total_exposure_percent',
+  'price_collar',
+  'leverage',
+  'margin',
+  'drawdown',
+]);
+
+/** A value as it is recorded: quotients to six decimals, amounts and quantities as they are. */
+function recorded(result: LimitResult, value: number): number {
+  return QUOTIENTS.has(result.type) && value < 1e9 ? Math.round(value * 1e6) / 1e6 : value;
+}
+
 /** Adds one limit's numbers. */
 export function setResult(attributes: ResultAttributes, result: LimitResult): void {
   attributes['risk.limit.type'] = result.type;
-  attributes['risk.limit.current'] = result.current;
-  attributes['risk.limit.projected'] = result.projected;
+  attributes['risk.limit.current'] = recorded(result, result.current);
+  attributes['risk.limit.projected'] = recorded(result, result.projected);
   attributes['risk.limit.max'] = result.max;
   attributes['risk.limit.utilization'] = result.utilization;
   if (result.subject !== undefined) attributes['risk.limit.subject'] = result.subject;
@@ -97,8 +115,8 @@ function listOf<T>(
 }
 
 const typeOf = (result: LimitResult) => result.type;
-const currentOf = (result: LimitResult) => result.current;
-const projectedOf = (result: LimitResult) => result.projected;
+const currentOf = (result: LimitResult) => recorded(result, result.current);
+const projectedOf = (result: LimitResult) => recorded(result, result.projected);
 const maxOf = (result: LimitResult) => result.max;
 const utilizationOf = (result: LimitResult) => result.utilization;
 const codeOf = (result: LimitResult) => result.code;

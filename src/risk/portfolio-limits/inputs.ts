@@ -3,6 +3,7 @@ import { settleBreaches } from './breach.ts';
 import type { CompiledLimits } from './compile.ts';
 import { setOrder } from './events.ts';
 import { detailProblem, type LimitOrder, orderProblem } from './portfolio.ts';
+import { readable } from './result.ts';
 import { type InputEffect, Run } from './run.ts';
 import { dailyLoss, drawdownRatio, isSameOrder, type LimitsState, type PendingOrder, pendingId } from './state.ts';
 
@@ -72,7 +73,7 @@ function apply(run: Run, input: LimitsInput, recordAll: boolean): string {
       if (!isFiniteNumber(input.pnl)) return run.invalid('PNL_INVALID', undefined, 'pnl');
       run.update({ type: 'pnl', pnl: input.pnl }, recordAll, (attributes) => {
         attributes['trading.pnl'] = input.pnl;
-        attributes['risk.daily_loss'] = dailyLoss(run.state);
+        attributes['risk.daily_loss'] = readable(dailyLoss(run.state));
       });
       return '';
     }
@@ -151,7 +152,7 @@ function applyFill(run: Run, fill: Fill, recordAll: boolean): string {
     setOrder(attributes, order);
     if (pnl !== 0) {
       attributes['trading.pnl'] = pnl;
-      attributes['risk.daily_loss'] = dailyLoss(run.state);
+      attributes['risk.daily_loss'] = readable(dailyLoss(run.state));
     }
   });
   return '';

@@ -52,6 +52,9 @@ export function utilizationOf(value: number, max: number): number {
 export const finite = (value: number): number =>
   Number.isFinite(value) ? value : value === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : Number.MAX_VALUE;
 
+/** A sum or quotient without the noise of its last bits: twelve digits. */
+export const readable = (value: number): number => Number(value.toPrecision(12));
+
 /** Codes whose denial the check on prices has spoken already. */
 const isPriceCode = (code: string): boolean => code === 'PRICE_MISSING' || code === 'PRICE_STALE';
 

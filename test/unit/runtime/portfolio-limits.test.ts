@@ -42,7 +42,7 @@ describe('seed 000: portfolio limits', () => {
       'risk.limits.type': ['trading_state', 'portfolio_delta'],
       'risk.limits.code': ['OK', 'OK'],
       'risk.limits.projected': [0, 10],
-      'risk.limits.utilization': [0, 10 / 15],
+      'risk.limits.utilization': [0, 0.666667],
     });
     expect(since().every((event) => event.spans.includes('risk.check'))).toBe(true);
     expect(host.invalid).toEqual([]);
