@@ -16,7 +16,6 @@ import {
   SLOT_SEQUENCE,
   type SlotMemory,
 } from './shape.ts';
-import { HASH_BYTES } from './tree.ts';
 import { otlpAttributes, writeAscii, writeNumber, writeValue } from './value.ts';
 
 export type { AuditInput } from './audit-input.ts';
@@ -26,7 +25,9 @@ export interface EncodedRecord {
   recordId: string;
   /** The text that was hashed; made when it is asked for. */
   readonly canonical: string;
-  /** Leaf hash, 32 bytes. */
+  /** Leaf hash in padded base64. */
+  integrity: string;
+  /** Leaf hash, 32 bytes; made when it is asked for. */
   readonly leaf: Buffer;
   /** The line with its newline, in the first `lineBytes` bytes. */
   line: Buffer;
@@ -66,7 +67,7 @@ export class RecordEncoder {
   readonly #shapes: ShapeCache;
   readonly #out: RecordBytes;
   readonly #newRecordId = createUuidV7();
-  readonly #result: Omit<EncodedRecord, 'canonical'>;
+  readonly #result: Omit<EncodedRecord, 'canonical' | 'leaf'>;
   #severityNumber: unknown;
   #severityText: unknown;
   #severity = 0;
@@ -84,12 +85,14 @@ export class RecordEncoder {
     this.#out = out;
     this.#result = {
       recordId: '',
-      leaf: Buffer.alloc(HASH_BYTES),
+      integrity: '',
       line: out.line,
       lineBytes: 0,
     };
-    Object.defineProperty(this.#result, 'canonical', {
-      get: () => out.canonical.toString('utf8', 1, out.canonicalEnd),
+    const result = this.#result;
+    Object.defineProperties(result, {
+      canonical: { get: () => out.canonical.toString('utf8', 1, out.canonicalEnd) },
+      leaf: { get: () => Buffer.from(result.integrity, 'base64') },
     });
   }
 
@@ -171,11 +174,10 @@ export class RecordEncoder {
     this.#writeEnd(input, shape, time);
 
     const result = this.#result;
-    // Not 'buffer': making one costs more than the hash.
-    const digest = hash('sha256', out.canonical.subarray(0, out.canonicalEnd), 'binary');
-    const { leaf } = result;
-    for (let i = 0; i < HASH_BYTES; i++) leaf[i] = digest.charCodeAt(i);
-    out.base64ToLine(leaf, integrityAt);
+    const integrity = hash('sha256', out.canonical.subarray(0, out.canonicalEnd), 'base64');
+    const { line } = out;
+    for (let i = 0; i < INTEGRITY_LENGTH; i++) line[integrityAt + i] = integrity.charCodeAt(i);
+    result.integrity = integrity;
     result.recordId = recordId;
     result.line = out.line;
     result.lineBytes = out.lineEnd;

@@ -4,16 +4,17 @@
  */
 import { type Frontier, HASH_BYTES } from './tree.ts';
 
-const FIRST_LEAVES = 1024;
 /** With more than these waiting (a long burst without a turn of the event loop), each new leaf settles two old ones. */
 const MOST_LEAVES = 65_536;
+/** Settled leaves are let go of by so many at a time. */
+const FORGET_LEAVES = 8192;
 
 export class LeafQueue {
   readonly #frontier: Frontier;
-  #leaves = Buffer.allocUnsafeSlow(FIRST_LEAVES * HASH_BYTES);
-  /** Bytes of `#leaves` that are settled, and that are filled. */
+  readonly #scratch = Buffer.alloc(HASH_BYTES);
+  #leaves: string[] = [];
+  /** How many of `#leaves` are in the tree. */
   #settled = 0;
-  #filled = 0;
 
   constructor(frontier: Frontier) {
     this.#frontier = frontier;
@@ -29,40 +30,29 @@ export class LeafQueue {
     return this.#frontier.clone();
   }
 
-  /** Takes one leaf hash of 32 bytes; it is copied. */
-  append(leaf: Uint8Array): void {
-    if (this.#filled === this.#leaves.length) this.#makeRoom();
-    this.#leaves.set(leaf, this.#filled);
-    this.#filled += HASH_BYTES;
-    if (this.#filled - this.#settled > MOST_LEAVES * HASH_BYTES) this.settle(2);
+  /** Takes one leaf hash in padded base64. */
+  append(integrity: string): void {
+    this.#leaves.push(integrity);
+    if (this.#leaves.length - this.#settled > MOST_LEAVES) this.settle(2);
   }
 
   /** Hashes up to `most` waiting leaves into the tree. */
   settle(most: number): void {
-    const until = Math.min(this.#filled, this.#settled + most * HASH_BYTES);
-    for (let at = this.#settled; at < until; at += HASH_BYTES) {
-      this.#frontier.append(this.#leaves.subarray(at, at + HASH_BYTES));
+    const until = Math.min(this.#leaves.length, this.#settled + most);
+    for (let at = this.#settled; at < until; at++) {
+      this.#scratch.write(this.#leaves[at]!, 'base64');
+      this.#frontier.append(this.#scratch);
     }
     this.#settled = until;
-    if (this.#settled === this.#filled) {
-      this.#settled = 0;
-      this.#filled = 0;
-    }
+    if (until === this.#leaves.length) this.#leaves = [];
+    else if (until >= FORGET_LEAVES) this.#leaves.splice(0, until);
+    else return;
+    this.#settled = 0;
   }
 
   /** The tree with every leaf in it. */
   frontier(): Frontier {
     this.settle(Number.POSITIVE_INFINITY);
     return this.#frontier;
-  }
-
-  #makeRoom(): void {
-    const rest = this.#leaves.subarray(this.#settled, this.#filled);
-    // Twice what waits: half of it is free afterwards, whatever was settled.
-    const next = Buffer.allocUnsafeSlow(Math.max(FIRST_LEAVES * HASH_BYTES, rest.length * 2));
-    next.set(rest);
-    this.#leaves = next;
-    this.#filled = rest.length;
-    this.#settled = 0;
   }
 }

@@ -18,13 +18,11 @@ const SHORT = 16;
 const LONG = 1024;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const PADDING = 0x3d;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const DIGIT_ZERO = 0x30;
 /** Nine digits in front of the point: with six behind it, fifteen. */
 const MOST_MILLIONTHS = 999_999_999_999_999;
-const BASE64 = asciiBytes('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 
 /** ASCII text as bytes. */
 export function asciiBytes(text: string): Uint8Array {
@@ -210,22 +208,6 @@ export class RecordBytes {
     this.canonicalEnd += this.canonical.write(text, start, 'utf8');
     this.toLine(this.canonical.subarray(start, this.canonicalEnd));
     return true;
-  }
-
-  /** Bytes as standard padded base64, into the line at `at`. */
-  base64ToLine(bytes: Uint8Array, at: number): void {
-    const { line } = this;
-    const { length } = bytes;
-    let to = at;
-    for (let i = 0; i < length; i += 3) {
-      const a = bytes[i]!;
-      const b = i + 1 < length ? bytes[i + 1]! : 0;
-      const c = i + 2 < length ? bytes[i + 2]! : 0;
-      line[to++] = BASE64[a >> 2]!;
-      line[to++] = BASE64[((a & 3) << 4) | (b >> 4)]!;
-      line[to++] = i + 1 < length ? BASE64[((b & 15) << 2) | (c >> 6)]! : PADDING;
-      line[to++] = i + 2 < length ? BASE64[c & 63]! : PADDING;
-    }
   }
 }
 

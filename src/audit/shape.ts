@@ -58,13 +58,13 @@ export function createShapeCache(stream: string): ShapeCache {
   const streamText = JSON.stringify(stream);
   return {
     find(eventName, attributes) {
-      const keys = Object.keys(attributes);
       let shapes = names.get(eventName);
       if (shapes !== undefined) {
         for (let i = 0; i < shapes.length; i++) {
-          if (sameKeys(shapes[i]!.keys, keys)) return shapes[i];
+          if (hasKeys(attributes, shapes[i]!.keys)) return shapes[i];
         }
       }
+      const keys = Object.keys(attributes);
       if (!isUsable(eventName, keys)) return undefined;
       if (shapes === undefined) {
         if (names.size >= MAX_NAMES) names.delete(names.keys().next().value as string);
@@ -79,12 +79,11 @@ export function createShapeCache(stream: string): ShapeCache {
   };
 }
 
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) {
-    if (a[i] !== b[i]) return false;
-  }
-  return true;
+/** Whether these are the keys of `attributes`, in their order. An inherited one counts: such an object gets a new shape. */
+function hasKeys(attributes: Readonly<Record<string, unknown>>, keys: readonly string[]): boolean {
+  let i = 0;
+  for (const key in attributes) if (key !== keys[i++]) return false;
+  return i === keys.length;
 }
 
 function isUsable(eventName: unknown, keys: readonly string[]): boolean {

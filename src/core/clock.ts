@@ -73,6 +73,6 @@ export function toHrTime(epochMs: number): HrTime {
 /** HrTime → nanoseconds since the epoch as a decimal string, the form that the audit format hashes. */
 export function hrTimeToNanos(time: HrTime): string {
   if (time[0] === 0) return String(time[1]);
-  const nanos = String(time[1]);
-  return time[0] + '000000000'.slice(nanos.length) + nanos;
+  // A leading 1 that is cut off again pads the nanoseconds to nine digits.
+  return time[0] + String(1_000_000_000 + time[1]).slice(1);
 }

@@ -245,23 +245,33 @@ function buildRedactor(
     return walk(value, name, '', 0, true);
   }
 
+  /** What could not be masked is masked whole. */
+  function failed(error: unknown, where: string): string {
+    try {
+      report(error, where);
+    } catch {
+      // Whoever is told may fail as well; the value is masked either way.
+    }
+    return MASK;
+  }
+
   function guarded<T>(where: string, work: () => T): T | string {
     try {
       return work();
     } catch (error) {
-      try {
-        report(error, where);
-      } catch {
-        // Whoever is told may fail as well; the value is masked either way.
-      }
-      return MASK;
+      return failed(error, where);
     }
   }
 
   return {
     enabled: true,
     attribute(name, value, definition) {
-      return guarded('redactor.attribute', () => attribute(name, value, definition));
+      // Written out: this runs for each attribute of each event.
+      try {
+        return attribute(name, value, definition);
+      } catch (error) {
+        return failed(error, 'redactor.attribute');
+      }
     },
     text: (text) => guarded('redactor.text', () => mask(text, true)),
     deep: (value, path) => guarded('redactor.deep', () => walk(value, path, '', 0, !isIdName(path))),
