@@ -154,8 +154,11 @@ export class TrendBook {
   /** A price is seen: stops look at it, and what they fire is closed. */
   async #observe(price: number): Promise<void> {
     this.#price = price;
+    // In a live service a timer sees to what is due by time alone; simulated time has none.
+    this.#trail.gate.tick();
     this.#broker.tick();
     this.#bookBreaker.tick();
+    this.#limits.tick();
     for (const decision of this.#stops.tick(SYMBOL, price)) {
       if (decision.action !== 'TRIGGER') continue;
       const sleeve = this.#sleeves.find((one) => one.holding?.id === decision.id);

@@ -23,12 +23,15 @@ export function createBreakerClock(clock: Clock): BreakerClock {
     read() {
       const wallNow = clock.now();
       const monoNow = clock.monotonic();
-      const stepped = wallNow - wall - (monoNow - mono);
+      const elapsed = monoNow - mono;
+      const stepped = wallNow - wall - elapsed;
       [wall, mono] = [wallNow, monoNow];
       const now = Math.floor(wallNow);
       if (Math.abs(stepped) > FOLLOWED_MS) {
+        // Against the time that was told last, which may be ahead of the wall clock: it stood still for a smaller step back.
+        const steppedMs = Math.round(now - last - elapsed);
         last = now;
-        return { now, steppedMs: Math.round(stepped) };
+        return { now, steppedMs };
       }
       last = Math.max(last, now);
       return { now: last, steppedMs: 0 };

@@ -22,6 +22,8 @@ export interface OrderOutcome {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A timer set for longer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * @param emit records an event; never throws
@@ -35,7 +37,10 @@ export async function runKillSwitch(
 ): Promise<readonly OrderOutcome[]> {
   const given = (options ?? {}) as Partial<KillSwitchOptions>;
   const orders = Array.isArray(given.orders) ? given.orders.map(idOf) : [];
-  const timeoutMs = typeof given.timeoutMs === 'number' && given.timeoutMs > 0 ? given.timeoutMs : DEFAULT_TIMEOUT_MS;
+  const timeoutMs =
+    typeof given.timeoutMs === 'number' && given.timeoutMs > 0
+      ? Math.min(given.timeoutMs, MAX_TIMER_MS)
+      : DEFAULT_TIMEOUT_MS;
   const text = (value: unknown, otherwise: string) =>
     typeof value === 'string' && value.trim() !== '' ? value : otherwise;
   const shared = {

@@ -55,7 +55,9 @@ export function result(draft: Draft, input: CallResult): BreakerDecision {
     countCall(draft, input, slow);
     return USED;
   }
-  if (status !== 'HALF_OPEN') return late(draft, input, 'CIRCUIT_BREAKER_RESULT_LATE');
+  // Without a permit and without a probe under way it is of a call from before: only probes may close the breaker.
+  const isOfProbe = input.probe !== undefined || probes.length > 0;
+  if (status !== 'HALF_OPEN' || !isOfProbe) return late(draft, input, 'CIRCUIT_BREAKER_RESULT_LATE');
   if (input.probe !== undefined && !probes.some((one) => one.id === input.probe))
     return late(draft, input, 'CIRCUIT_BREAKER_RESULT_DUPLICATE');
   finishProbe(draft, input, slow);

@@ -296,6 +296,18 @@ describe('circuit breaker: open and half-open', () => {
     expect(other.breaker.allow().openUntil).toBe(START_MS + 10_000);
   });
 
+  it('a result without a permit closes nothing while no probe is under way: it is of a call from before', () => {
+    const { breaker, clock, host } = opened();
+    clock.advance(5_000);
+    expect(breaker.state).toBe('HALF_OPEN');
+    expect(breaker.success()).toMatchObject({ accepted: false, code: 'CIRCUIT_BREAKER_RESULT_LATE' });
+    expect(breaker.failure(new Error('slow answer')).accepted).toBe(false);
+    expect(breaker.state).toBe('HALF_OPEN');
+    expect(host.named('risk.circuit_breaker.late_result')).toHaveLength(2);
+    breaker.allow();
+    expect(breaker.success()).toMatchObject({ accepted: true, state: 'CLOSED' });
+  });
+
   it('a hung probe times out, counts as a failure at the moment it was due, and its late answer is ignored', () => {
     const { breaker, clock, host } = opened({ halfOpen: { probeTimeoutMs: 2_000 } });
     clock.advance(5_000);

@@ -268,6 +268,19 @@ describe('kill switch', () => {
     ]);
   });
 
+  it('waits for ever where it is told to', async () => {
+    const { gate, named } = createFakeHost();
+    let answer = () => {};
+    const cancelling = gate.killSwitch({
+      ...{ actor: 'alice', reason: 'runaway', orders: ['o1'], timeoutMs: Number.POSITIVE_INFINITY },
+      cancel: () => new Promise<void>((resolve) => (answer = resolve)),
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(named('risk.kill_switch')).toHaveLength(1);
+    answer();
+    expect(await cancelling).toMatchObject([{ orderId: 'o1', outcome: 'succeeded' }]);
+  });
+
   it('halts whatever it is given, and never rejects', async () => {
     const { gate, named } = createFakeHost();
     expect(await gate.killSwitch(undefined as never)).toEqual([]);
