@@ -21,6 +21,7 @@ const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const DIGIT_ZERO = 0x30;
+const MIN_INT = -(2 ** 31);
 /** Nine digits in front of the point: with six behind it, fifteen. */
 const MOST_MILLIONTHS = 999_999_999_999_999;
 
@@ -127,6 +128,25 @@ export class RecordBytes {
       }
     }
     this.lineEnd = from;
+    this.canonicalEnd = to;
+  }
+
+  /** An integer of 32 bits for both. Room must have been made. */
+  int(value: number): void {
+    const { line, canonical } = this;
+    const start = this.lineEnd;
+    let at = start;
+    // -2^31 has no positive counterpart in 32 bits.
+    if (value === MIN_INT) {
+      this.ascii(`${value}`);
+      return;
+    }
+    if (value < 0) line[at++] = MINUS;
+    const positive = value < 0 ? -value : value;
+    at = writeDigits(line, at, positive, positive < 1e9 ? digitsOf(positive) : 10);
+    this.lineEnd = at;
+    let to = this.canonicalEnd;
+    for (let from = start; from < at; from++) canonical[to++] = line[from]!;
     this.canonicalEnd = to;
   }
 

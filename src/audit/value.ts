@@ -17,8 +17,8 @@ const VALUE = asciiBytes(',"value":');
 const CLOSE = 0x7d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
-/** No number's text is longer. */
-const NUMBER_LENGTH = 25;
+/** No number's text, with what stands around it in the line, is longer. */
+const NUMBER_ROOM = 48;
 
 /**
  * Writes a value to both texts.
@@ -50,11 +50,21 @@ export function writeValue(out: RecordBytes, value: unknown, depth: number): boo
 /** A number: an int where JSON → protobuf → JSON keeps it as one, else a double. */
 export function writeNumber(out: RecordBytes, value: number): boolean {
   if (!Number.isFinite(value)) return false;
-  out.reserve(NUMBER_LENGTH);
-  out.toLine(Number.isSafeInteger(value) ? INT : DOUBLE);
-  out.number(value);
-  out.line[out.lineEnd++] = CLOSE;
+  out.reserve(NUMBER_ROOM);
+  putNumber(out, value);
   return true;
+}
+
+/** A finite number. Room must have been made. */
+function putNumber(out: RecordBytes, value: number): void {
+  if ((value | 0) === value) {
+    out.toLine(INT);
+    out.int(value);
+  } else {
+    out.toLine(Number.isSafeInteger(value) ? INT : DOUBLE);
+    out.number(value);
+  }
+  out.line[out.lineEnd++] = CLOSE;
 }
 
 /** A string of ASCII characters that need no escapes, as an AnyValue. */
@@ -68,12 +78,18 @@ export function writeAscii(out: RecordBytes, text: string): void {
 }
 
 function writeList(out: RecordBytes, items: readonly unknown[], depth: number): boolean {
-  out.reserve(0);
+  // Room for a list of numbers at once: those come by the dozen with each check of limits.
+  out.reserve(items.length * NUMBER_ROOM);
   out.toLine(LIST);
   out.asciiToCanonical('[');
   for (let i = 0; i < items.length; i++) {
     if (i > 0) writeComma(out);
-    if (!writeValue(out, items[i], depth)) return false;
+    const item = items[i];
+    if (typeof item === 'number') {
+      if (!Number.isFinite(item)) return false;
+      putNumber(out, item);
+    } else if (!writeValue(out, item, depth)) return false;
+    else out.reserve((items.length - i) * NUMBER_ROOM);
   }
   out.reserve(0);
   out.toLine(ENDS);

@@ -15,7 +15,7 @@ import {
   SEVERITY_NUMBERS,
   type Severity,
 } from './define.ts';
-import { EVENTS, type EventAttributes, type EventName } from './events.ts';
+import { EVENTS, type EventAttributes, type EventName, type STREAM_EVENTS } from './events.ts';
 
 /** How an own event is described; what is left out is the default. */
 export interface OwnEvent<A extends string = string> {
@@ -49,7 +49,7 @@ export interface EventFamily<
 export type NoFamily = EventFamily<Record<never, never>, Record<never, never>>;
 
 /** Names that `trail.emit` takes, given the family `F`. */
-export type EmittableName<F extends EventFamily> = EventName | OwnName<F>;
+export type EmittableName<F extends EventFamily> = Exclude<EventName, (typeof STREAM_EVENTS)[number]> | OwnName<F>;
 type OwnName<F extends EventFamily> = F extends EventFamily<AttributeTable, infer E> ? keyof E & string : never;
 
 type Filled<O extends OwnEvent> = EventDefinition & {
@@ -72,6 +72,19 @@ function invalid(field: string, expected: string, received: unknown): RiskTrailE
   return new RiskTrailError('OPTION_INVALID', { field, expected, received: describeValue(received) });
 }
 
+/** Refuses what is no object of these keys: a misspelt key would otherwise be a default in silence. */
+function checkKeys(field: string, given: unknown, keys: readonly string[]): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalid(field, 'an object', given);
+  for (const key of Object.keys(given)) {
+    if (!keys.includes(key))
+      throw new RiskTrailError('OPTION_UNKNOWN', { field: `${field}.${key}`, hint: nearest(key, keys) });
+  }
+}
+
+const FAMILY_KEYS = ['attributes', 'events'];
+const EVENT_KEYS = ['brief', 'required', 'optional', 'message', 'severity', 'class', 'category', 'component'];
+const CLASSES: readonly unknown[] = ['audit', 'telemetry'] satisfies EventClass[];
+
 /**
  * Describes events of the service's own.
  * @example
@@ -87,6 +100,8 @@ export function defineEvents<
   const A extends Record<string, AttributeDefinition> = Record<never, never>,
   const E extends Record<string, OwnEvent<AttributeName | (keyof A & string)>> = Record<never, never>,
 >(family: { readonly attributes?: A; readonly events: E }): EventFamily<A, E> {
+  checkKeys('defineEvents', family, FAMILY_KEYS);
+  if (typeof family.events !== 'object' || family.events === null) throw invalid('events', 'an object', family.events);
   const attributes: AttributeTable = family.attributes ?? {};
   for (const [name, definition] of Object.entries(attributes)) {
     if (!NAME.test(name)) throw invalid(`attributes["${name}"]`, 'a dotted name in snake_case', name);
@@ -104,7 +119,11 @@ export function defineEvents<
     if (!NAME.test(name)) throw invalid(field, 'a dotted name in snake_case', name);
     if (Object.hasOwn(EVENTS, name) || name.startsWith('audit.'))
       throw invalid(field, 'a name that is not taken', name);
-    if (typeof own?.brief !== 'string') throw invalid(`${field}.brief`, 'a sentence', own?.brief);
+    checkKeys(field, own, EVENT_KEYS);
+    if (own.class !== undefined && !CLASSES.includes(own.class)) {
+      throw invalid(`${field}.class`, `one of ${CLASSES.join(', ')}`, own.class);
+    }
+    if (typeof own.brief !== 'string') throw invalid(`${field}.brief`, 'a sentence', own?.brief);
     for (const attribute of [...(own.required ?? []), ...(own.optional ?? [])]) {
       if (!known.has(attribute))
         throw new RiskTrailError('OPTION_UNKNOWN', {

@@ -10,6 +10,20 @@ export const EVENTS = { ...RISK_EVENTS, ...TRADING_EVENTS, ...OPERATIONS_EVENTS 
 /** Name of an event of the built-in catalogue. */
 export type EventName = keyof typeof EVENTS;
 
+/**
+ * Events that say what became of a stream. Only its journal writes them: a verifier believes them, and one of anybody else's
+ * would end or fork the stream in its eyes.
+ */
+export const STREAM_EVENTS = [
+  'audit.stream_opened',
+  'audit.stream_closed',
+  'audit.checkpoint',
+  'audit.recovered',
+  'audit.segment_sealed',
+  'audit.segment_pruned',
+  'audit.degraded',
+] as const satisfies readonly EventName[];
+
 /** The attributes that event `N` takes. */
 export type EventAttributes<N extends EventName> = AttributesOf<
   typeof ATTRIBUTES,

@@ -13,7 +13,7 @@ import {
   SEVERITY_NUMBERS,
   type Severity,
 } from './define.ts';
-import { EVENTS } from './events.ts';
+import { EVENTS, STREAM_EVENTS } from './events.ts';
 
 /** One event, ready to be checked and recorded. */
 export interface PreparedEvent {
@@ -30,7 +30,7 @@ export interface PreparedEvent {
   body(attributes: Readonly<Record<string, unknown>>): string;
 }
 
-/** All events that a trail knows, built-in ones and the service's own. */
+/** All events that may be emitted, built-in ones and the service's own; without {@link STREAM_EVENTS}. */
 export interface Catalog {
   get(name: string): PreparedEvent | undefined;
   attribute(name: string): AttributeDefinition | undefined;
@@ -124,8 +124,9 @@ function prepareEvent(name: string, definition: EventDefinition, table: Attribut
 
 /** The event for a name that is in no catalogue: recorded all the same, every attribute unknown. */
 export function prepareUnknownEvent(name: string): PreparedEvent {
+  const isReserved = (STREAM_EVENTS as readonly string[]).includes(name);
   return prepareEvent(
-    name,
+    isReserved ? `foreign.${name}` : name,
     {
       component: 'unknown',
       category: ['system'],
@@ -150,6 +151,7 @@ export function prepareCatalog(families: readonly { attributes: AttributeTable; 
   const events = new Map<string, PreparedEvent>();
   for (const [name, definition] of Object.entries<EventDefinition>(EVENTS))
     events.set(name, prepareEvent(name, definition, table));
+  for (const name of STREAM_EVENTS) events.delete(name);
   for (const family of families) {
     for (const [name, definition] of Object.entries(family.events))
       events.set(name, prepareEvent(name, definition, table));

@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const POOL_BYTES = 4096;
+const MAX_MS = 2 ** 48 - 1;
 
 /**
  * A generator of UUIDv7s. Within one millisecond the 12 bits of `rand_a` count upwards from a random start
@@ -19,7 +20,8 @@ export function createUuidV7(): (epochMs: number) => string {
       randomFillSync(pool);
       used = 0;
     }
-    const ms = Math.floor(epochMs);
+    // 48 bits hold a time until the year 10889; another one keeps the order and tells none of its own.
+    const ms = epochMs >= 0 && epochMs < MAX_MS ? Math.floor(epochMs) : Math.max(lastMs, 0);
     if (ms > lastMs || counter >= 0xfff) {
       lastMs = ms > lastMs ? ms : lastMs + 1;
       // The upper bit stays free, so that a millisecond has room for at least 2,048 ids.

@@ -36,7 +36,7 @@ export async function runKillSwitch(
   halt: (act: KillSwitchOptions, causeRecordId: string | undefined) => void,
 ): Promise<readonly OrderOutcome[]> {
   const given = (options ?? {}) as Partial<KillSwitchOptions>;
-  const orders = Array.isArray(given.orders) ? given.orders.map(idOf) : [];
+  const orders = listOf(given.orders).map(idOf);
   const timeoutMs =
     typeof given.timeoutMs === 'number' && given.timeoutMs > 0
       ? Math.min(given.timeoutMs, MAX_TIMER_MS)
@@ -101,6 +101,16 @@ function cancelOne(
         (error: unknown) => settle({ orderId, outcome: 'failed', error: messageOf(error) }, error),
       );
   });
+}
+
+/** In an emergency nobody should learn that a Set is no array: whatever can be walked through is, and one id is one order. */
+function listOf(orders: unknown): readonly unknown[] {
+  if (typeof orders === 'string') return [orders];
+  try {
+    return Array.from((orders ?? []) as Iterable<unknown>);
+  } catch {
+    return [];
+  }
 }
 
 function idOf(order: unknown): string {

@@ -12,9 +12,11 @@ import { type PortfolioHealth, portfolioHealth } from '../risk/portfolio-limits/
 import { type Fill, type LimitsInput, stepLimits } from '../risk/portfolio-limits/inputs.ts';
 import { LIMIT_NAMES, type PortfolioLimitsOptions, readLimitsOptions } from '../risk/portfolio-limits/options.ts';
 import type { LimitOrder, Portfolio } from '../risk/portfolio-limits/portfolio.ts';
+import { isBeyond } from '../risk/portfolio-limits/result.ts';
 import type { InputEffect } from '../risk/portfolio-limits/run.ts';
 import {
   applyLimitsChange,
+  drawdownRatio,
   initialLimitsState,
   type LimitsSnapshot,
   type LimitsState,
@@ -69,7 +71,7 @@ export interface PortfolioLimits {
   recordFill(fill: Fill): LimitsInputResult;
   /** Realised profit (+) or loss (−), in the account's currency. */
   recordPnl(pnl: number): LimitsInputResult;
-  /** Equity of the account, for drawdown. */
+  /** Equity of the account, for drawdown; what a check is given as the portfolio's equity counts alike. */
   recordEquity(equity: number): LimitsInputResult;
   /** An order is on its way: it counts as exposure until it is done. It needs an `orderId` or `clientOrderId`. */
   orderPlaced(order: LimitOrder): LimitsInputResult;
@@ -206,6 +208,7 @@ class InstrumentedLimits implements PortfolioLimits {
 
   #check(portfolio: Portfolio, order: LimitOrder): LimitDecision {
     this.#startDay();
+    this.#takeEquity(portfolio?.equity);
     const now = this.#now();
     const before = this.#state;
     const step = checkOrder(this.#limits, before, portfolio, order, now, this.#askGate);
@@ -269,6 +272,16 @@ class InstrumentedLimits implements PortfolioLimits {
       }
     }
     return mainId;
+  }
+
+  /** The equity that a check is given counts for drawdown as if it had been recorded, where it changes something. */
+  #takeEquity(equity: number | null | undefined): void {
+    const { drawdown } = this.#limits.options;
+    if (drawdown === undefined || typeof equity !== 'number' || !Number.isFinite(equity)) return;
+    const { peakEquity, drawdownBreached } = this.#state;
+    const isPeak = peakEquity === null || equity > peakEquity;
+    const isOver = isBeyond(drawdownRatio(this.#state, equity), drawdown.max);
+    if (isPeak || isOver !== drawdownBreached) this.#input({ type: 'equity', equity });
   }
 
   /** Whole milliseconds: what the limits remember and record of time. */

@@ -1,6 +1,7 @@
 /** A running trail: its layers, its clockwork and its end. Made by `startRiskTrail`. */
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Journal } from '../audit/journal.ts';
+import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
@@ -28,6 +29,18 @@ const TICK_MS = 1000;
 
 /** Telemetry may take this long to be handed over at the end; the journal has no such limit, it is on this machine. */
 const TELEMETRY_MS = 500;
+
+/** Nanoseconds of a later time have no place in the 64 bits that OTLP gives them. */
+const MAX_TIME_MS = 2 ** 64 / 1e6;
+
+/** What each option of an emission must be. */
+const OPTION_FITS: Readonly<Record<keyof EmitOptions, (value: unknown) => boolean>> = {
+  severity: (value) => typeof value === 'string' && Object.hasOwn(SEVERITY_NUMBERS, value),
+  body: (value) => typeof value === 'string',
+  timeMs: (value) => typeof value === 'number' && value >= 0 && value < MAX_TIME_MS,
+  context: (value) => typeof (value as { getValue?: unknown } | null)?.getValue === 'function',
+};
+const OPTION_KEYS = Object.keys(OPTION_FITS) as (keyof EmitOptions)[];
 
 /** Setting `auditFailure` → what is demanded of the gate while the journal cannot be written. */
 const FAILURE_POLICY = { continue: undefined, 'reduce-only': 'REDUCING', halt: 'HALTED' } as const;
@@ -122,10 +135,27 @@ export class RunningTrail implements RiskTrail {
   }
 
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
-    const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, options);
+    const usable = options === undefined ? undefined : this.#usableOptions(options);
+    const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
     this.#followJournal();
     return recordId;
+  }
+
+  /** A wrong option must not cost the record: it is left out and reported. */
+  #usableOptions(options: EmitOptions): EmitOptions {
+    const usable: Record<string, unknown> = {};
+    for (const key of OPTION_KEYS) {
+      try {
+        const value: unknown = options[key];
+        if (value === undefined) continue;
+        if (OPTION_FITS[key](value)) usable[key] = value;
+        else throw new TypeError(`${key} cannot be ${describeValue(value)}`);
+      } catch (error) {
+        this.#parts.failures.report(error, 'emit options');
+      }
+    }
+    return usable;
   }
 
   /** What cannot be recorded must not be traded, where the service says so: until the journal can be written again. */

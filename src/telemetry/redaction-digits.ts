@@ -14,6 +14,16 @@ export const isDigit = (code: number) => code >= 48 && code <= 57;
 const isLetter = (code: number) => (code | 32) >= 97 && (code | 32) <= 122;
 export const isWord = (code: number) => isDigit(code) || isLetter(code) || code === 95;
 
+/**
+ * The separator that a character is: 32 a space, 45 a dash, 46 a point, 0 none. Text that was copied from a page or a PDF has
+ * no-break and thin spaces and typographic dashes in place of the plain ones.
+ */
+export function separatorOf(code: number): number {
+  if (code < 128) return code === 32 || code === 45 || code === 46 ? code : 0;
+  if (code === 0xa0 || code === 0x202f || (code >= 0x2000 && code <= 0x200b)) return 32;
+  return (code >= 0x2010 && code <= 0x2015) || code === 0x2212 ? 45 : 0;
+}
+
 /** Digits of `text` between two places, separators left out. */
 function digitsBetween(text: string, start: number, end: number): string {
   return text.slice(start, end).replace(/\D/g, '');
@@ -117,8 +127,8 @@ export function cutDigits(text: string, cuts: Cuts): void {
       while (isDigit(text.charCodeAt(i))) i++;
       total += i - start;
       groups.push({ start, end: i, separator });
-      separator = text.charCodeAt(i);
-      if ((separator !== 32 && separator !== 45 && separator !== 46) || !isDigit(text.charCodeAt(i + 1))) break;
+      separator = separatorOf(text.charCodeAt(i));
+      if (separator === 0 || !isDigit(text.charCodeAt(i + 1))) break;
       i++;
     }
     // Digits that go on from or into letters are part of an id.

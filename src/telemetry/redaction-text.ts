@@ -2,7 +2,7 @@
  * Secrets in free text. Every search here is one pass from left to right without backtracking, so that a long hostile
  * string costs no more per character than a short one; a first look decides which searches are needed at all.
  */
-import { type Cut, type Cuts, cutDigits, isDigit, isWord, SHORTEST_RUN } from './redaction-digits.ts';
+import { type Cut, type Cuts, cutDigits, isDigit, isWord, SHORTEST_RUN, separatorOf } from './redaction-digits.ts';
 import type { NameRules } from './redaction-names.ts';
 
 /** What stands in place of a secret. */
@@ -27,7 +27,7 @@ function look(text: string): number {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code >= 97) {
-      run = 0;
+      if (code < 128 || separatorOf(code) === 0) run = 0;
       continue;
     }
     if (isDigit(code)) {

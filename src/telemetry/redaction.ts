@@ -240,7 +240,10 @@ function buildRedactor(
       return isUrlName(name) ? url(value) : mask(value, true);
     }
     if (Array.isArray(value) && definition.type === 'strings' && definition.text !== true) {
-      return value.every((item) => typeof item === 'string') ? value : walk(value, name, '', 0, !isIdName(name));
+      for (let i = 0; i < value.length; i++) {
+        if (typeof value[i] !== 'string') return walk(value, name, '', 0, !isIdName(name));
+      }
+      return value;
     }
     return walk(value, name, '', 0, true);
   }

@@ -87,8 +87,7 @@ const TRAIL: readonly (readonly [
     },
   ],
   ['risk.limit_hit', 16, { 'risk.limit.type': 'symbol_delta', 'risk.limit.utilization': 0.5 }],
-  ['api.call', 17, { operation: 'fetch_positions', 'timing.duration_ms': 250, 'api.endpoint': '/positions' }],
-  ['api.call', 18, { operation: 'fetch_balance', 'timing.duration_ms': 20 }],
+  ['performance.latency', 17, { operation: 'fetch_positions', 'timing.duration_ms': 250 }],
   ['performance.latency', 18, { operation: 'risk_check', 'timing.duration_ms': 150 }],
   ['api.error', 19, { operation: 'place_order' }, 'API error: place_order', 17],
   ['api.error', 20, { operation: 'place_order' }, 'API error: place_order', 17],
@@ -193,8 +192,8 @@ const EXPECTED: Readonly<Record<string, Lines>> = {
     (record) => record['operation'],
   ),
   'Slow API calls': where(
-    (record) => record.event?.startsWith('api.') && Number(record['timing.duration_ms'] ?? 0) >= 200,
-    (record) => json({ operation: record['operation'], duration_ms: 250, endpoint: '/positions' }),
+    (record) => record.event === 'performance.latency' && Number(record['timing.duration_ms']) >= 200,
+    (record) => json({ operation: record['operation'], duration_ms: 250 }),
   ),
 };
 

@@ -141,11 +141,36 @@ describe('the record encoder', () => {
     const near = fc
       .tuple(decimal, fc.constantFrom(-Number.EPSILON, 0, Number.EPSILON))
       .map(([value, off]) => value + value * off);
-    const numbers = fc.oneof(decimal, near, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.maxSafeInteger());
-    const edges = [0, -0, 1e-6, 1e-7, 5e-7, 999_999_999.999999, 1e9, 1e15, 1e21, 2 ** 53, 0.1 + 0.2, -0.000001, 123.45];
+    const numbers = fc.oneof(
+      fc.integer(),
+      decimal,
+      near,
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.maxSafeInteger(),
+    );
+    const edges = [
+      0,
+      -0,
+      2 ** 31 - 1,
+      -(2 ** 31),
+      2 ** 31,
+      1_000_000_000,
+      -1_000_000_000,
+      1e-6,
+      1e-7,
+      5e-7,
+      999_999_999.999999,
+      1e9,
+      1e15,
+      1e21,
+      2 ** 53,
+      0.1 + 0.2,
+      -0.000001,
+      123.45,
+    ];
     const check = (value: number) => {
-      const encoded = numberEncoder.encode({ ...PLAIN_INPUT, attributes: { n: value } }, 1);
-      expect(encoded.canonical).toContain(`"n":${String(value)}}`);
+      const encoded = numberEncoder.encode({ ...PLAIN_INPUT, attributes: { l: [value, 'x', value], n: value } }, 1);
+      expect(encoded.canonical).toContain(`"l":[${String(value)},"x",${String(value)}],"n":${String(value)}}`);
       const expected = Number.isSafeInteger(value) ? `{"intValue":${value}}` : `{"doubleValue":${value}}`;
       expect(encoded.line.toString('utf8', 0, encoded.lineBytes)).toContain(`{"key":"n","value":${expected}}`);
     };

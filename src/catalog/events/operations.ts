@@ -139,7 +139,7 @@ export const OPERATIONS_EVENTS = {
   'performance.latency': {
     component: 'performance',
     category: ['performance'],
-    class: 'telemetry',
+    class: 'audit',
     severity: 'WARN',
     required: ['operation', 'timing.duration_ms'],
     optional: ['timing.threshold_ms', 'timing.threshold_exceeded'],

@@ -28,7 +28,7 @@ Examples:
   $ risktrail events --event 'risk.trailing_stop.*' --symbol AAPL
   $ risktrail events --severity ERROR --since 2020-03-09 --until 2020-03-16
   $ risktrail events --where risk.decision=deny --where 'risk.limit.utilization>1.2'
-  $ risktrail events --event 'api.*' --min-duration 200 --reverse --limit 20
+  $ risktrail events --event performance.latency --min-duration 200 --reverse --limit 20
   $ risktrail events --json | jq 'select(."trading.symbol" == "AAPL") | .body'
 `;
 

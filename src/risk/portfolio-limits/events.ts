@@ -89,17 +89,14 @@ export function setResult(attributes: ResultAttributes, result: LimitResult): vo
   if (result.subject !== undefined) attributes['risk.limit.subject'] = result.subject;
 }
 
-/** The lists of the last check of a set of limits. Most are the same in the next one: the same list is then given again. */
+/** The lists of the last check of a set of limits that seldom change: the same list is then given again. */
 interface LastLists {
   readonly types: readonly string[];
-  readonly current: readonly number[];
-  readonly projected: readonly number[];
   readonly max: readonly number[];
-  readonly utilization: readonly number[];
   readonly codes: readonly string[];
 }
 
-const NO_LISTS: LastLists = { types: [], current: [], projected: [], max: [], utilization: [], codes: [] };
+const NO_LISTS: LastLists = { types: [], max: [], codes: [] };
 const lastLists = new WeakMap<CompiledLimits, LastLists>();
 
 /** `last`, where the rows give the same values; else a new frozen list. */
@@ -115,10 +112,7 @@ function listOf<T>(
 }
 
 const typeOf = (result: LimitResult) => result.type;
-const currentOf = (result: LimitResult) => recorded(result, result.current);
-const projectedOf = (result: LimitResult) => recorded(result, result.projected);
 const maxOf = (result: LimitResult) => result.max;
-const utilizationOf = (result: LimitResult) => result.utilization;
 const codeOf = (result: LimitResult) => result.code;
 
 /** Adds the lists that run beside each other, one entry for each limit. */
@@ -128,21 +122,26 @@ export function setResults(
   limits: CompiledLimits,
 ): void {
   const last = lastLists.get(limits) ?? NO_LISTS;
-  const lists: LastLists = {
-    types: listOf<string>(last.types, results, typeOf),
-    current: listOf(last.current, results, currentOf),
-    projected: listOf(last.projected, results, projectedOf),
-    max: listOf(last.max, results, maxOf),
-    utilization: listOf(last.utilization, results, utilizationOf),
-    codes: listOf(last.codes, results, codeOf),
-  };
-  lastLists.set(limits, lists);
-  attributes['risk.limits.type'] = lists.types;
-  attributes['risk.limits.current'] = lists.current;
-  attributes['risk.limits.projected'] = lists.projected;
-  attributes['risk.limits.max'] = lists.max;
-  attributes['risk.limits.utilization'] = lists.utilization;
-  attributes['risk.limits.code'] = lists.codes;
+  const types = listOf<string>(last.types, results, typeOf);
+  const max = listOf(last.max, results, maxOf);
+  const codes = listOf(last.codes, results, codeOf);
+  if (types !== last.types || max !== last.max || codes !== last.codes) lastLists.set(limits, { types, max, codes });
+  const count = results.length;
+  const current = new Array<number>(count);
+  const projected = new Array<number>(count);
+  const utilization = new Array<number>(count);
+  for (let i = 0; i < count; i++) {
+    const result = results[i]!;
+    current[i] = recorded(result, result.current);
+    projected[i] = recorded(result, result.projected);
+    utilization[i] = result.utilization;
+  }
+  attributes['risk.limits.type'] = types;
+  attributes['risk.limits.current'] = current;
+  attributes['risk.limits.projected'] = projected;
+  attributes['risk.limits.max'] = max;
+  attributes['risk.limits.utilization'] = utilization;
+  attributes['risk.limits.code'] = codes;
 }
 
 /** `risk.portfolio_limit.check`, and a rejection or warning for each limit that calls for one. */

@@ -292,8 +292,8 @@ describe.each(events)('%s', (name, event) => {
   });
 
   it('is of the class and the severity that the rules say', () => {
-    // What decides, moves money or changes a setting is proof; what only measures may be dropped.
-    const telemetry = /^(api\.call|performance\..*|strategy\.(no_signal|symbol_scan)|audit\.health)$/;
+    // What decides, moves money, changes a setting or passes a threshold is proof; what only measures may be dropped.
+    const telemetry = /^(api\.call|performance\.metric|strategy\.(no_signal|symbol_scan)|audit\.health)$/;
     expect(event.class).toBe(telemetry.test(name) ? 'telemetry' : 'audit');
     if (event.severity === 'DEBUG') expect(event.class).toBe('telemetry');
     if (/(error|failed|outcome_unknown|degraded|record_rejected|kill_switch|audit\.finding)$/.test(name)) {

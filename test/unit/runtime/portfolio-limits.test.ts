@@ -174,6 +174,21 @@ describe('seed 004: risk management', () => {
     expect(host.invalid).toEqual([]);
   });
 
+  it('drawdown counts the equity that checks are given: it needs no second call', () => {
+    const { host, limits, names } = setUp({ drawdown: { max: 0.1 } });
+    expect(limits.checkEntry({ ...EMPTY, equity: 100_000 }, buy()).allowed).toBe(true);
+    expect(limits.checkEntry({ ...EMPTY, equity: 90_000 }, buy()).allowed).toBe(true);
+    expect(limits.checkEntry({ ...EMPTY, equity: 89_999 }, buy()).allowed).toBe(false);
+    expect(host.gate.state()).toBe('REDUCING');
+    expect(host.named('risk.limit_hit')).toHaveLength(1);
+    const exit = buy({ side: 'sell' });
+    expect(limits.checkEntry({ equity: 1, positions: [{ symbol: 'AAPL', quantity: 10 }] }, exit).allowed).toBe(true);
+    expect(limits.checkEntry({ ...EMPTY, equity: 90_000 }, buy()).allowed).toBe(true);
+    expect(host.gate.state()).toBe('ACTIVE');
+    // What moves neither the peak nor the breach leaves no event of its own.
+    expect(names().filter((name) => name === 'risk.portfolio_limit.update')).toHaveLength(2);
+  });
+
   it('seed 004: a limit that is hit outside an order: drawdown, recorded once and driving the gate', () => {
     const { host, limits } = setUp({ drawdown: { max: 0.1, onBreach: 'HALTED' } });
     for (const equity of [90_000, 100_000, 90_000, 89_999, 88_000]) limits.recordEquity(equity);

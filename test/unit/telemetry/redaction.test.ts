@@ -35,6 +35,8 @@ describe('seed 002: sensitive data masking', () => {
     ['tokens', 'sent Bearer abcd1234', `sent Bearer ${MASK}`],
     ['Authorization headers', 'Authorization: Basic dXNlcjpwYXNz', `Authorization: Basic ${MASK}`],
     ['credit cards', 'paid by 4111 1111 1111 1111 today', `paid by ${MASK} today`],
+    ['cards with no-break spaces', 'paid by 4111\u00a01111\u202f1111\u00a01111 today', `paid by ${MASK} today`],
+    ['cards with typographic dashes', 'paid by 4111\u20131111\u20131111\u20131111 today', `paid by ${MASK} today`],
     ['SSN', 'ssn is 123-45-6789.', `ssn is ${MASK}.`],
     ['e-mail addresses', 'mail bob.smith@example.com, please', `mail ${MASK}, please`],
   ])('seed 002: masks %s', (_what, text, expected) => {
