@@ -117,16 +117,4 @@ console.log(
   ),
 );
 
-// Memory over a million emits.
-const collect = globalThis.gc ?? (() => {});
-collect();
-const idle = process.memoryUsage().rss;
-let highest = 0;
-for (let i = 0; i < 1_000_000; i++) {
-  trail.emit('order.placed', attributes(i));
-  if (i % 1000 === 0) await breathe();
-  if (i % 20_000 === 0) highest = Math.max(highest, process.memoryUsage().rss);
-}
-console.log('\n### Memory over 1,000,000 emits\n');
-console.log(table(['what', 'MB'], [['highest resident size above idle (must be ≤ 50)', (highest - idle) / 1e6]]));
 await trail.close();

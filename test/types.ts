@@ -29,6 +29,8 @@ export function emitIsChecked(trail: RiskTrail): void {
   trail.emit('order.placed', { 'trading.symbol': 'AAPL', 'trading.side': 'buy', 'audit.checkpoint': 'x' });
   // @ts-expect-error the attributes themselves are missing
   trail.emit('order.placed');
+  // @ts-expect-error only the journal writes what becomes of its stream
+  trail.emit('audit.stream_closed', { 'audit.closed.reason': 'x' });
 }
 
 export async function ownEventsAreChecked(): Promise<void> {

@@ -25,8 +25,8 @@ export interface EncodedRecord {
   recordId: string;
   /** The text that was hashed; made when it is asked for. */
   readonly canonical: string;
-  /** Leaf hash in padded base64. */
-  integrity: string;
+  /** Where in the line the leaf hash stands, in padded base64. */
+  integrityAt: number;
   /** Leaf hash, 32 bytes; made when it is asked for. */
   readonly leaf: Buffer;
   /** The line with its newline, in the first `lineBytes` bytes. */
@@ -85,14 +85,19 @@ export class RecordEncoder {
     this.#out = out;
     this.#result = {
       recordId: '',
-      integrity: '',
+      integrityAt: 0,
       line: out.line,
       lineBytes: 0,
     };
     const result = this.#result;
     Object.defineProperties(result, {
       canonical: { get: () => out.canonical.toString('utf8', 1, out.canonicalEnd) },
-      leaf: { get: () => Buffer.from(result.integrity, 'base64') },
+      leaf: {
+        get: () => {
+          const { line, integrityAt } = result;
+          return Buffer.from(line.toString('latin1', integrityAt, integrityAt + INTEGRITY_LENGTH), 'base64');
+        },
+      },
     });
   }
 
@@ -177,7 +182,7 @@ export class RecordEncoder {
     const integrity = hash('sha256', out.canonical.subarray(0, out.canonicalEnd), 'base64');
     const { line } = out;
     for (let i = 0; i < INTEGRITY_LENGTH; i++) line[integrityAt + i] = integrity.charCodeAt(i);
-    result.integrity = integrity;
+    result.integrityAt = integrityAt;
     result.recordId = recordId;
     result.line = out.line;
     result.lineBytes = out.lineEnd;

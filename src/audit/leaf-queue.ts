@@ -4,17 +4,19 @@
  */
 import { type Frontier, HASH_BYTES } from './tree.ts';
 
+/** A leaf as it stands in a line: padded base64. Bytes, so that a million of them leave nothing for the garbage collector. */
+const LEAF_BYTES = 44;
+const FIRST_LEAVES = 2048;
 /** With more than these waiting (a long burst without a turn of the event loop), each new leaf settles two old ones. */
 const MOST_LEAVES = 65_536;
-/** Settled leaves are let go of by so many at a time. */
-const FORGET_LEAVES = 8192;
 
 export class LeafQueue {
   readonly #frontier: Frontier;
   readonly #scratch = Buffer.alloc(HASH_BYTES);
-  #leaves: string[] = [];
-  /** How many of `#leaves` are in the tree. */
+  #leaves = Buffer.allocUnsafeSlow(FIRST_LEAVES * LEAF_BYTES);
+  /** Bytes of `#leaves` that are in the tree, and that are filled. */
   #settled = 0;
+  #filled = 0;
 
   constructor(frontier: Frontier) {
     this.#frontier = frontier;
@@ -30,29 +32,41 @@ export class LeafQueue {
     return this.#frontier.clone();
   }
 
-  /** Takes one leaf hash in padded base64. */
-  append(integrity: string): void {
-    this.#leaves.push(integrity);
-    if (this.#leaves.length - this.#settled > MOST_LEAVES) this.settle(2);
+  /** Takes the leaf hash that stands in `line` at `at`, in padded base64. */
+  append(line: Buffer, at: number): void {
+    if (this.#filled === this.#leaves.length) this.#makeRoom();
+    line.copy(this.#leaves, this.#filled, at, at + LEAF_BYTES);
+    this.#filled += LEAF_BYTES;
+    if (this.#filled - this.#settled > MOST_LEAVES * LEAF_BYTES) this.settle(2);
   }
 
   /** Hashes up to `most` waiting leaves into the tree. */
   settle(most: number): void {
-    const until = Math.min(this.#leaves.length, this.#settled + most);
-    for (let at = this.#settled; at < until; at++) {
-      this.#scratch.write(this.#leaves[at]!, 'base64');
+    const until = Math.min(this.#filled, this.#settled + most * LEAF_BYTES);
+    for (let at = this.#settled; at < until; at += LEAF_BYTES) {
+      this.#scratch.write(this.#leaves.toString('latin1', at, at + LEAF_BYTES), 'base64');
       this.#frontier.append(this.#scratch);
     }
     this.#settled = until;
-    if (until === this.#leaves.length) this.#leaves = [];
-    else if (until >= FORGET_LEAVES) this.#leaves.splice(0, until);
-    else return;
-    this.#settled = 0;
+    if (this.#settled === this.#filled) {
+      this.#settled = 0;
+      this.#filled = 0;
+    }
   }
 
   /** The tree with every leaf in it. */
   frontier(): Frontier {
     this.settle(Number.POSITIVE_INFINITY);
     return this.#frontier;
+  }
+
+  #makeRoom(): void {
+    const rest = this.#leaves.subarray(this.#settled, this.#filled);
+    // Twice what waits: half of it is free afterwards, whatever was settled.
+    const next = Buffer.allocUnsafeSlow(Math.max(FIRST_LEAVES * LEAF_BYTES, rest.length * 2));
+    next.set(rest);
+    this.#leaves = next;
+    this.#filled = rest.length;
+    this.#settled = 0;
   }
 }

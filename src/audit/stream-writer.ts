@@ -167,7 +167,7 @@ export class StreamWriter {
       this.#sequence,
     );
     this.#segment.append(encoded.line, encoded.lineBytes);
-    this.#tree.append(encoded.integrity);
+    this.#tree.append(encoded.line, encoded.integrityAt);
     this.#sequence++;
     this.#lastTime = time;
     this.#bytes += encoded.lineBytes;

@@ -135,7 +135,7 @@ export class RunningTrail implements RiskTrail {
   }
 
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
-    const usable = options === undefined ? undefined : this.#usableOptions(options);
+    const usable = options == null ? undefined : this.#usableOptions(options);
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
     this.#followJournal();

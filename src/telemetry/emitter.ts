@@ -241,7 +241,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
     active: Context,
     emission: EmitOptions | undefined,
   ): Prepared {
-    const event = catalog.get(name) ?? prepareUnknownEvent(nameOf(name));
+    const event = catalog.get(name) ?? prepareUnknownEvent(redactor.text(nameOf(name)));
     const timeMs = emission?.timeMs ?? clock.now();
     const attributes = prepareAttributes(event, given, active, timeMs);
     if (event.component === 'unknown') {
@@ -316,10 +316,10 @@ export function createEmitter(options: EmitterOptions): Emitter {
     );
   }
 
-  function toLogger(name: string, prepared: Prepared, active: Context): void {
+  function toLogger(prepared: Prepared, active: Context): void {
     pending = prepared;
     logger?.emit({
-      eventName: name,
+      eventName: prepared.event.name,
       severityNumber: prepared.severityNumber,
       severityText: prepared.severityText,
       body: prepared.body,
@@ -368,7 +368,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
         active = emission?.context ?? context.active();
         prepared = prepare(name, attributes ?? {}, active, emission);
         // Nobody else would see the SDK's record of an audit event: it is not made, and the trail gets the event itself.
-        if (isShared || prepared.event.class !== 'audit') toLogger(name, prepared, active);
+        if (isShared || prepared.event.class !== 'audit') toLogger(prepared, active);
       } catch (error) {
         fail(error, `emit ${nameOf(name)}`);
         prepared ??= prepareAlone(name, attributes);

@@ -1,5 +1,7 @@
 import { context, logs, trace } from '@opentelemetry/api';
 import { describe, expect, it } from 'vitest';
+import { verifyTrail } from '../../src/audit/verify.ts';
+import { STREAM_EVENTS } from '../../src/catalog/events.ts';
 import { createManualClock, defineEvents, getRiskTrail, isRiskTrailError, startRiskTrail } from '../../src/index.ts';
 import { readBack, startTestTrail, temporaryDirectory } from '../support/trail.ts';
 
@@ -34,6 +36,36 @@ describe('emit', () => {
       metadata: { rsi: 65.2, nested: { macd: [1, 2] } },
     });
     expect(record?.span_id).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  it('lets nobody write what only the journal may say of its stream: the trail still verifies', async () => {
+    const trail = await startTestTrail();
+    const untyped = trail as Untyped;
+    for (const name of STREAM_EVENTS) {
+      expect(untyped.emit(name, { 'audit.checkpoint': 'x', 'audit.closed.reason': 'x' })).toBeTypeOf('string');
+      logs.getLogger('a library').emit({ eventName: name, body: 'x' });
+    }
+    const records = await readBack(trail);
+    expect(records.map(({ event }) => event)).toEqual(
+      expect.arrayContaining(STREAM_EVENTS.map((name) => `foreign.${name}`)),
+    );
+    expect(records.filter(({ event }) => event === 'audit.stream_closed')).toHaveLength(1);
+    const report = await verifyTrail({ paths: [trail.dataDir] });
+    expect(report.streams.flatMap(({ findings }) => findings)).toEqual([]);
+  });
+
+  it('keeps the record whatever stands in its options', async () => {
+    const trail = await startTestTrail({ clock: createManualClock(Date.UTC(2024, 0, 2)) });
+    const untyped = trail as Untyped;
+    const wrong = [
+      ...[{ timeMs: Number.NaN }, { timeMs: -5 }, { timeMs: 1e20 }, { context: 5 }, { severity: 'LOUD' }, { body: {} }],
+      ...[null, 5, { body: Symbol('x') }],
+    ];
+    const ids = wrong.map((options) => untyped.emit('system.market_status', {}, options));
+    expect(ids.filter((id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id))).toHaveLength(wrong.length);
+    expect(trail.health().failures.byWhere['emit options']).toBe(7);
+    const records = (await readBack(trail)).filter(({ event }) => event === 'system.market_status');
+    expect(new Set(records.map(({ timestamp, severity }) => `${timestamp} ${severity}`)).size).toBe(1);
   });
 
   it('records what a JavaScript caller gets wrong, names it, and never throws', async () => {
@@ -82,6 +114,12 @@ describe('emit', () => {
     expect(counts).toMatchObject({ failed: 0 });
     expect(counts.invalid).toBeGreaterThanOrEqual(2);
     expect(counts.missing).toBeGreaterThanOrEqual(3);
+  });
+
+  it('masks the name of an event that nobody knows', async () => {
+    const trail = await startTestTrail();
+    (trail as Untyped).emit('login password=hunter2 4111 1111 1111 1111', {});
+    expect(JSON.stringify(await readBack(trail))).not.toMatch(/hunter2|4111 1111/);
   });
 
   it('never lets a caller set what the trail itself says of a record', async () => {

@@ -268,6 +268,15 @@ describe('kill switch', () => {
     ]);
   });
 
+  it('cancels the orders of a Set, and a single id', async () => {
+    const { gate } = createFakeHost();
+    const cancel = async () => {};
+    const act = { actor: 'alice', reason: 'runaway', cancel };
+    expect(await gate.killSwitch({ ...act, orders: new Set(['o1', 'o2']) as never })).toHaveLength(2);
+    expect(await gate.killSwitch({ ...act, orders: 'o1' as never })).toMatchObject([{ orderId: 'o1' }]);
+    expect(await gate.killSwitch({ ...act, orders: 5 as never })).toEqual([]);
+  });
+
   it('waits for ever where it is told to', async () => {
     const { gate, named } = createFakeHost();
     let answer = () => {};
