@@ -152,24 +152,34 @@ export function createEmitter(options: EmitterOptions): Emitter {
     given: Readonly<Record<string, unknown>>,
     invalid: string[],
   ): Record<string, unknown> | undefined {
-    const attributes: Record<string, unknown> = {};
+    // A copy at once keeps the shape that it has; one put together key by key would grow a dozen times.
+    const attributes: Record<string, unknown> = { ...given };
     const known = event.attributes;
-    for (const key of Object.keys(given)) {
-      const value = given[key];
+    let dropped = false;
+    for (const key in attributes) {
+      const value = attributes[key];
       const definition = known[key];
       // What is valid is plain, but for what a map may hold.
-      const accepted = definition !== undefined && acceptsValue(definition, value);
-      if (!accepted || definition.type === 'map') {
-        if (value === undefined || RESERVED.has(key)) continue;
+      if (definition === undefined || definition.type === 'map' || !acceptsValue(definition, value)) {
+        if (value === undefined || RESERVED.has(key)) {
+          dropped = true;
+          continue;
+        }
         if (key === '__proto__' || !isPlain(value)) return undefined;
-        if (!accepted) invalid.push(key);
+        if (definition === undefined || !acceptsValue(definition, value)) {
+          invalid.push(key);
+          attributes[key] = redactor.attribute(key, value, definition);
+          continue;
+        }
       }
-      attributes[key] =
-        typeof value === 'number' || typeof value === 'boolean' || (accepted && definition.type === 'numbers')
-          ? value
-          : redactor.attribute(key, value, definition);
+      if (typeof value === 'number' || typeof value === 'boolean' || definition.type === 'numbers') continue;
+      const masked = redactor.attribute(key, value, definition);
+      if (masked !== value) attributes[key] = masked;
     }
-    return attributes;
+    if (!dropped) return attributes;
+    return Object.fromEntries(
+      Object.entries(attributes).filter(([key, value]) => value !== undefined && !RESERVED.has(key)),
+    );
   }
 
   /** The same for values of any kind: first made to fit, then masked. Values that were changed are no longer called wrong. */

@@ -45,11 +45,11 @@ export async function createSdk(
   report: (error: unknown, where: string) => void,
 ): Promise<Sdk> {
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
+  // Where nobody is given the spans (no exporter, no processor of the service's), they need no attributes and no masking.
+  const seen = spanProcessors.length > 0;
   const processors: SpanProcessor[] = [
     createParentTracker(),
-    createContextSpanProcessor(),
-    new RedactingSpanProcessor(redactor),
-    ...spanProcessors,
+    ...(seen ? [createContextSpanProcessor(), new RedactingSpanProcessor(redactor), ...spanProcessors] : []),
   ];
   const sdk = new NodeSDK({
     resource,
