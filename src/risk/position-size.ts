@@ -77,7 +77,8 @@ export interface PositionSize {
   readonly reason?: string;
 }
 
-const NOTHING = {
+/** No position: what every refusal and failure comes to. */
+export const NOTHING = {
   quantity: 0,
   requestedQuantity: 0,
   capped: false,

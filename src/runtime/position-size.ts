@@ -1,5 +1,5 @@
 /** Position sizing, recorded. */
-import { type PositionSize, type PositionSizeInput, sizePosition } from '../risk/position-size.ts';
+import { NOTHING, type PositionSize, type PositionSizeInput, sizePosition } from '../risk/position-size.ts';
 import type { LayerHost } from './layer-host.ts';
 
 export type { PositionSizeCode, PositionSizeInput } from '../risk/position-size.ts';
@@ -48,15 +48,7 @@ export function createPositionSizing(host: LayerHost): PositionSizing {
 }
 
 const FAILED: PositionSize = Object.freeze({
-  quantity: 0,
-  requestedQuantity: 0,
-  capped: false,
-  cutQuantity: 0,
-  riskAmount: 0,
-  stopLossAmount: 0,
-  stopDistance: 0,
-  stopDistancePercent: 0,
-  notional: 0,
+  ...NOTHING,
   code: 'POSITION_SIZE_FAILED',
   reason: 'the size could not be calculated',
 });

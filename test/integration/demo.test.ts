@@ -39,7 +39,7 @@ async function run(name: string, args: (dir: string) => readonly string[]): Prom
   return { dir, code, stdout, stderr };
 }
 
-const command = (dir: string) => [MAIN, 'demo', '--dir', dir];
+const command = (dir: string) => [MAIN, 'demo', dir];
 /** The first days only. */
 const short = (seed: number) => (dir: string) => [
   '--input-type=module',

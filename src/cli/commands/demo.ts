@@ -17,7 +17,7 @@ Prices are the real S&P 500 daily series of 2000 to 2020; the broker and its out
 
 Examples:
   $ risktrail demo
-  $ risktrail demo --dir ./demo-trail && risktrail verify ./demo-trail
+  $ risktrail demo ./demo-trail && risktrail verify ./demo-trail
   $ risktrail demo --quiet --json | jq .verify
 `;
 
@@ -26,13 +26,14 @@ export function addDemoCommand(program: Command, done: (status: number) => void)
   program
     .command('demo')
     .description('watch real markets trip real risk layers, and verify the trail')
-    .option('--dir <path>', 'directory of the trail (default: a new one)')
+    .argument('[directory]', 'directory of the trail (default: a new one)')
+    .option('--dir <path>', 'the same, as an option')
     .option('--seed <number>', 'seed of the simulated broker', parseCount(0))
     .option('--json', 'the result as JSON')
     .option('--quiet', 'the result only')
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: DemoFlags) => {
+    .action(async (directory: string | undefined, flags: DemoFlags) => {
       const { runDemo } = await import('../../demo/main.ts');
-      done(await runDemo(flags));
+      done(await runDemo(directory === undefined ? flags : { ...flags, dir: directory }));
     });
 }

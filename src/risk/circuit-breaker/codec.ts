@@ -1,18 +1,13 @@
 /** Settings and state as events carry them: a record holds no null, so what is null is left out and put back when read. */
+import { withoutNulls } from '../../core/without-nulls.ts';
 import type { BreakerConfig } from './options.ts';
 import type { BreakerState } from './state.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-const withoutNulls = (value: object): Plain =>
-  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null));
-
 export const encodeConfig = (config: BreakerConfig): Plain => withoutNulls(config);
 
-export const encodeState = (state: BreakerState): Plain => ({
-  ...withoutNulls(state),
-  trades: withoutNulls(state.trades),
-});
+export const encodeState = (state: BreakerState): Plain => withoutNulls(state);
 
 const UNSET = {
   windowMs: null,
