@@ -9,7 +9,7 @@ import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { LoggerProvider, type LogRecordProcessor } from '@opentelemetry/sdk-logs';
 import pino from 'pino';
-import { RecordEncoder } from '../src/audit/encode.ts';
+import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { startRiskTrail } from '../src/index.ts';
 import { breathe, inTurn, quantile, table, temporaryDirectory } from './support.ts';
 

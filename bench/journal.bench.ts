@@ -6,9 +6,9 @@
 import { hash } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { RecordEncoder } from '../src/audit/encode.ts';
-import { type AuditInput, type Journal, openJournal } from '../src/audit/journal.ts';
-import { Frontier } from '../src/audit/tree.ts';
+import { type AuditInput, type Journal, openJournal } from '../src/audit/journal/journal.ts';
+import { Frontier } from '../src/audit/proof/tree.ts';
+import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { createSystemClock, hrTimeToNanos, toHrTime } from '../src/core/clock.ts';
 
 const RESOURCE = {

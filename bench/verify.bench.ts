@@ -7,9 +7,9 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSigner, formatCheckpoint, parseVerifierKeys, type VerifierKey } from '../src/audit/note.ts';
-import { Frontier } from '../src/audit/tree.ts';
-import { verifyTrail } from '../src/audit/verify.ts';
+import { createSigner, formatCheckpoint, parseVerifierKeys, type VerifierKey } from '../src/audit/proof/note.ts';
+import { Frontier } from '../src/audit/proof/tree.ts';
+import { verifyTrail } from '../src/audit/verify/verify.ts';
 
 const RECORDS = Number(process.argv[2] ?? 300_000);
 const RUNS = Number(process.argv[3] ?? 5);

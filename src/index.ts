@@ -1,5 +1,5 @@
 /** The public API: named exports, no logic. */
-export type { JournalStats } from './audit/journal-types.ts';
+export type { JournalStats } from './audit/journal/journal-types.ts';
 export { ATTRIBUTES, type AttributeName, COMMON_ATTRIBUTES } from './catalog/attributes.ts';
 export {
   type AttributeDefinition,

@@ -1,5 +1,5 @@
 /** Which records somebody asks for: the filters of `risktrail events` and `risktrail tail`, as one test of a flat record. */
-import type { PlainValue } from '../audit/otlp.ts';
+import type { PlainValue } from '../audit/record/otlp.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
 import { type AttributeDefinition, CATEGORIES, SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
 import type { Clock } from '../core/clock.ts';

@@ -7,8 +7,9 @@
  * `stream`, `sequence`, `record_id` and `integrity`. No catalogue attribute has the name of a member; an attribute of
  * somebody else's that has stands as `attributes.<name>`.
  */
-import type { PlainValue } from '../audit/otlp.ts';
-import type { AuditRecord } from '../audit/reader.ts';
+
+import type { AuditRecord } from '../audit/read/reader.ts';
+import type { PlainValue } from '../audit/record/otlp.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
 import {
   type AttributeTable,

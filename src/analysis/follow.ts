@@ -9,9 +9,9 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { findTrailFiles, type LineBlock, scanBlock } from '../audit/files.ts';
-import { plainAttributes, visitRecords } from '../audit/otlp.ts';
-import { type AuditRecord, readRecords, toAuditRecord } from '../audit/reader.ts';
+import { findTrailFiles, type LineBlock, scanBlock } from '../audit/read/files.ts';
+import { type AuditRecord, readRecords, toAuditRecord } from '../audit/read/reader.ts';
+import { plainAttributes, visitRecords } from '../audit/record/otlp.ts';
 import type { RecordFilter } from './filter.ts';
 import { type FlatRecord, toFlatRecord } from './flat-record.ts';
 import { SeenRecords } from './seen-records.ts';

@@ -1,8 +1,8 @@
 /** Reads a trail for people and queries: every record once, in the order of time, whatever files it came in. */
 import { dirname } from 'node:path';
-import { findTrailFiles, readBlocks, type TornLine } from '../audit/files.ts';
-import { visitRecords } from '../audit/otlp.ts';
-import { type AuditRecord, readRecords } from '../audit/reader.ts';
+import { findTrailFiles, readBlocks, type TornLine } from '../audit/read/files.ts';
+import { type AuditRecord, readRecords } from '../audit/read/reader.ts';
+import { visitRecords } from '../audit/record/otlp.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import type { RecordFilter } from './filter.ts';
 import { type FlatRecord, toFlatRecord } from './flat-record.ts';

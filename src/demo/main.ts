@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { verifyTrail } from '../audit/verify.ts';
+import { verifyTrail } from '../audit/verify/verify.ts';
 import { createManualClock, createSystemClock } from '../core/clock.ts';
 import { startRiskTrail } from '../runtime/start.ts';
 import { type BookResult, TrendBook } from './book.ts';

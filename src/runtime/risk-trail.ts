@@ -1,6 +1,6 @@
 /** What a running trail offers to the service that started it. */
 
-import type { JournalStats } from '../audit/journal.ts';
+import type { JournalStats } from '../audit/journal/journal.ts';
 import type { EmittableAttributes, EmittableName, EventFamily, NoFamily } from '../catalog/define-events.ts';
 import type { TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, EmitterCounts } from '../telemetry/emitter.ts';

@@ -1,6 +1,6 @@
 /** A running trail: its layers, its clockwork and its end. Made by `startRiskTrail`. */
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
-import type { Journal } from '../audit/journal.ts';
+import type { Journal } from '../audit/journal/journal.ts';
 import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';

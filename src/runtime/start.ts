@@ -1,6 +1,6 @@
 /** Puts the rooms together: settings → journal → emitter → telemetry → trail. */
 import { diag } from '@opentelemetry/api';
-import { type Journal, openJournal } from '../audit/journal.ts';
+import { type Journal, openJournal } from '../audit/journal/journal.ts';
 import type { EventFamily, NoFamily } from '../catalog/define-events.ts';
 import { prepareCatalog } from '../catalog/prepare.ts';
 import { RiskTrailError } from '../core/errors.ts';

@@ -16,7 +16,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { coerceAttributes } from '../audit/coerce.ts';
+import { coerceAttributes } from '../audit/record/coerce.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { nearest } from '../core/options.ts';

@@ -16,8 +16,8 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
-import { coerceAttributes } from '../audit/coerce.ts';
-import type { AuditInput } from '../audit/encode.ts';
+import { coerceAttributes } from '../audit/record/coerce.ts';
+import type { AuditInput } from '../audit/record/encode.ts';
 import { SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
 import { acceptsValue, type Catalog, type PreparedEvent, prepareUnknownEvent } from '../catalog/prepare.ts';
 import { type Clock, type HrTime, hrTimeToNanos, toHrTime } from '../core/clock.ts';

@@ -3,7 +3,7 @@
  * the console level lets them, and never part of the proof. Lines go to stderr, since stdout belongs to the program's output.
  */
 import { type Context, context, type Logger, type LogRecord, trace } from '@opentelemetry/api';
-import { coerceAttributes } from '../audit/coerce.ts';
+import { coerceAttributes } from '../audit/record/coerce.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
 import { type AttributeDefinition, SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createSigner, formatCheckpoint } from '../../src/audit/note.ts';
-import { Frontier, leafHash } from '../../src/audit/tree.ts';
+import { createSigner, formatCheckpoint } from '../../src/audit/proof/note.ts';
+import { Frontier, leafHash } from '../../src/audit/proof/tree.ts';
 import { checkWithGo, hasGo } from '../support/acceptance-go.ts';
 
 const TRAIL = fileURLToPath(new URL('../vectors/trail', import.meta.url));

@@ -1,6 +1,6 @@
 import { context, logs, trace } from '@opentelemetry/api';
 import { describe, expect, it } from 'vitest';
-import { verifyTrail } from '../../src/audit/verify.ts';
+import { verifyTrail } from '../../src/audit/verify/verify.ts';
 import { STREAM_EVENTS } from '../../src/catalog/events.ts';
 import { createManualClock, defineEvents, getRiskTrail, isRiskTrailError, startRiskTrail } from '../../src/index.ts';
 import { readBack, startTestTrail, temporaryDirectory } from '../support/trail.ts';

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openNote, parseCheckpoint, parseVerifierKeys } from '../../src/audit/note.ts';
+import { openNote, parseCheckpoint, parseVerifierKeys } from '../../src/audit/proof/note.ts';
 import { createManualClock } from '../../src/core/clock.ts';
 import {
   eventNames,

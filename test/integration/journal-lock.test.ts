@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { tryLock } from '../../src/audit/lock.ts';
+import { tryLock } from '../../src/audit/journal/lock.ts';
 
 let dir: string;
 let path: string;
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const lockModule = JSON.stringify(new URL('../../src/audit/lock.ts', import.meta.url).href);
+const lockModule = JSON.stringify(new URL('../../src/audit/journal/lock.ts', import.meta.url).href);
 /** Says `held` or `busy`, then waits to be killed. */
 const holder = () => `
   import { tryLock } from ${lockModule};

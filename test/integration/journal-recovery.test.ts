@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Journal, JournalOptions } from '../../src/audit/journal.ts';
+import type { Journal, JournalOptions } from '../../src/audit/journal/journal.ts';
 import {
   copyAsCrashed,
   eventNames,

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Journal } from '../../src/audit/journal.ts';
+import type { Journal } from '../../src/audit/journal/journal.ts';
 import { openTestJournal, recordsByStream, segmentPaths, temporaryDirectory, testEvent } from '../support/journal.ts';
 import { verifyDirectory } from '../support/verify.ts';
 

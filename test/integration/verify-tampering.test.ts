@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { parseVerifierKeys } from '../../src/audit/note.ts';
-import { formatVerifyReport } from '../../src/audit/report.ts';
+import { parseVerifierKeys } from '../../src/audit/proof/note.ts';
+import { formatVerifyReport } from '../../src/audit/verify/report.ts';
 import {
   FINDING_EXIT,
   type FindingKind,
@@ -11,7 +11,7 @@ import {
   type VerifyOptions,
   type VerifyReport,
   verifyTrail,
-} from '../../src/audit/verify.ts';
+} from '../../src/audit/verify/verify.ts';
 import {
   journalOf,
   leafOf,

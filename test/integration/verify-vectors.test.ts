@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type AuditForm, auditForm } from '../../src/audit/canonical.ts';
-import { parseVerifierKeys } from '../../src/audit/note.ts';
-import { visitRecords } from '../../src/audit/otlp.ts';
+import { parseVerifierKeys } from '../../src/audit/proof/note.ts';
 import {
   checkConsistencyProof,
   checkRecordProof,
@@ -13,10 +11,12 @@ import {
   makeRecordProof,
   parseConsistencyProof,
   parseRecordProof,
-} from '../../src/audit/proof.ts';
-import { type AuditRecord, readRecords } from '../../src/audit/reader.ts';
-import { Frontier, leafHash } from '../../src/audit/tree.ts';
-import { type VerifyReport, verifyTrail } from '../../src/audit/verify.ts';
+} from '../../src/audit/proof/proof.ts';
+import { Frontier, leafHash } from '../../src/audit/proof/tree.ts';
+import { type AuditRecord, readRecords } from '../../src/audit/read/reader.ts';
+import { type AuditForm, auditForm } from '../../src/audit/record/canonical.ts';
+import { visitRecords } from '../../src/audit/record/otlp.ts';
+import { type VerifyReport, verifyTrail } from '../../src/audit/verify/verify.ts';
 
 const path = (name: string) => fileURLToPath(new URL(`../vectors/${name}`, import.meta.url));
 const text = (name: string) => readFileSync(path(name), 'utf8');

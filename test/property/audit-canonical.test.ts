@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { auditForm } from '../../src/audit/canonical.ts';
-import { type OtlpLogRecord, visitRecords } from '../../src/audit/otlp.ts';
+import { auditForm } from '../../src/audit/record/canonical.ts';
+import { type OtlpLogRecord, visitRecords } from '../../src/audit/record/otlp.ts';
 
 type Plain = string | number | boolean | Plain[] | { [key: string]: Plain };
 

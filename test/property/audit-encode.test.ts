@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AuditInput } from '../../src/audit/audit-input.ts';
-import { auditForm } from '../../src/audit/canonical.ts';
-import { RecordEncoder } from '../../src/audit/encode.ts';
-import { type OtlpLogRecord, plainAttributes, visitRecords } from '../../src/audit/otlp.ts';
+import type { AuditInput } from '../../src/audit/record/audit-input.ts';
+import { auditForm } from '../../src/audit/record/canonical.ts';
+import { RecordEncoder } from '../../src/audit/record/encode.ts';
+import { type OtlpLogRecord, plainAttributes, visitRecords } from '../../src/audit/record/otlp.ts';
 
 const STREAM = 'svc/0193f6a0-1111-7aaa-8bbb-123456789abc';
 const encoder = () =>

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Journal } from '../../src/audit/journal.ts';
+import type { Journal } from '../../src/audit/journal/journal.ts';
 import {
   copyAsCrashed,
   openTestJournal,

@@ -10,7 +10,7 @@ import {
   inclusionProof,
   leafHash,
   rootFromHashes,
-} from '../../src/audit/tree.ts';
+} from '../../src/audit/proof/tree.ts';
 
 const sha = (...parts: (Uint8Array | string)[]) => {
   const hash = createHash('sha256');

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseVerifierKeys } from '../../src/audit/note.ts';
-import { type VerifyReport, verifyTrail } from '../../src/audit/verify.ts';
+import { parseVerifierKeys } from '../../src/audit/proof/note.ts';
+import { type VerifyReport, verifyTrail } from '../../src/audit/verify/verify.ts';
 import { lineOf, MadeKey, type MadeRecord, MadeStream, makeStream, reseal } from '../support/trail-maker.ts';
 
 const KEY = new MadeKey('bot');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { readBlocks } from '../../src/audit/files.ts';
+import { readBlocks } from '../../src/audit/read/files.ts';
 
 const PROGRAM = fileURLToPath(new URL('../acceptance', import.meta.url));
 

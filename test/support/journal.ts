@@ -2,9 +2,9 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditInput, type Journal, type JournalOptions, openJournal } from '../../src/audit/journal.ts';
-import { type AuditRecord, readRecords } from '../../src/audit/reader.ts';
-import { listSegments } from '../../src/audit/segment.ts';
+import { type AuditInput, type Journal, type JournalOptions, openJournal } from '../../src/audit/journal/journal.ts';
+import { listSegments } from '../../src/audit/journal/segment.ts';
+import { type AuditRecord, readRecords } from '../../src/audit/read/reader.ts';
 import { createSystemClock } from '../../src/core/clock.ts';
 
 const clock = createSystemClock();

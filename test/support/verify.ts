@@ -1,5 +1,5 @@
 /** The verifier's word on a directory, as tests compare it. */
-import { type VerifyOptions, verifyTrail } from '../../src/audit/verify.ts';
+import { type VerifyOptions, verifyTrail } from '../../src/audit/verify/verify.ts';
 
 /** Exit status, and the kind of every finding. */
 export async function verifyDirectory(

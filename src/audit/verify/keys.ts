@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { RiskTrailError } from '../../core/errors.ts';
-import { parseVerifierKeys, type VerifierKey } from '../note.ts';
+import { parseVerifierKeys, type VerifierKey } from '../proof/note.ts';
 
 /** From a segment up to its data directory. */
 const LEVELS_UP = 3;

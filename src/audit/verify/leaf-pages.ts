@@ -2,7 +2,7 @@
  * What a verifier keeps of the records whose leaves are not yet folded into the tree: 41 bytes each, in pages, so that a
  * journal in order needs a few pages and a Collector's file in any order needs no object per record.
  */
-import { HASH_BYTES } from '../tree.ts';
+import { HASH_BYTES } from '../proof/tree.ts';
 
 const PAGE_RECORDS = 512;
 const MAX_FREE = 64;

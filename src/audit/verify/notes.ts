@@ -1,5 +1,5 @@
 /** Signed notes of one stream, while they wait to be compared with the tree. */
-import { HASH_BYTES } from '../tree.ts';
+import { HASH_BYTES } from '../proof/tree.ts';
 
 /** A signed note about a stream that stands outside its run of checkpoint records. */
 export interface Anchor {

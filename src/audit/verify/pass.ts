@@ -1,10 +1,10 @@
 /** One pass over the files of a trail. */
 import { dirname } from 'node:path';
-import { type AuditForm, auditForm } from '../canonical.ts';
-import { type LineSink, readBlocks, scanBlock, type TornLine } from '../files.ts';
-import { type Checkpoint, decodeHash, openNote, parseCheckpoint, type VerifierKey } from '../note.ts';
-import { type OtlpLogRecord, type PlainAttributes, plainAttributes, visitRecords } from '../otlp.ts';
-import { leafHashBase64, rootFromHashes, subtreeCount } from '../tree.ts';
+import { type Checkpoint, decodeHash, openNote, parseCheckpoint, type VerifierKey } from '../proof/note.ts';
+import { leafHashBase64, rootFromHashes, subtreeCount } from '../proof/tree.ts';
+import { type LineSink, readBlocks, scanBlock, type TornLine } from '../read/files.ts';
+import { type AuditForm, auditForm } from '../record/canonical.ts';
+import { type OtlpLogRecord, type PlainAttributes, plainAttributes, visitRecords } from '../record/otlp.ts';
 import type { StreamReport } from './findings.ts';
 import type { LeafPage } from './leaf-pages.ts';
 import { type PassMode, StreamCheck, type StreamFact } from './stream-check.ts';

@@ -1,6 +1,6 @@
 /** One stream under verification: which records there are, in what order they are looked at, and what becomes of it. */
-import type { Checkpoint } from '../note.ts';
-import { HASH_BYTES } from '../tree.ts';
+import type { Checkpoint } from '../proof/note.ts';
+import { HASH_BYTES } from '../proof/tree.ts';
 import { FindingList, type StreamReport } from './findings.ts';
 import { CHECKPOINT, FORMLESS, HELD, type LeafPage, LeafPages, VALID } from './leaf-pages.ts';
 import { type Anchor, CheckpointQueue } from './notes.ts';

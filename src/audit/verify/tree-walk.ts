@@ -2,7 +2,7 @@
  * Walks one stream's tree upwards and compares every signed note with the root at its size. The tree lags behind the records
  * read: a checkpoint may be of a size below its own sequence number, so leaves are folded only as far as the notes reach.
  */
-import { Frontier, HASH_BYTES } from '../tree.ts';
+import { Frontier, HASH_BYTES } from '../proof/tree.ts';
 import type { FindingList } from './findings.ts';
 import { CHECKPOINT, HELD, LeafPages } from './leaf-pages.ts';
 import { type Anchor, CheckpointQueue } from './notes.ts';

@@ -1,7 +1,7 @@
 /** `risktrail verify`: is the trail whole, unchanged and signed? */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { VerifierKey } from '../../audit/note.ts';
+import type { VerifierKey } from '../../audit/proof/note.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { gather } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -44,7 +44,7 @@ export function addVerifyCommand(program: Command, done: (status: number) => voi
 }
 
 async function verify(paths: readonly string[], flags: VerifyFlags, output: Output): Promise<number> {
-  const { toReportJson, verifyTrail } = await import('../../audit/verify.ts');
+  const { toReportJson, verifyTrail } = await import('../../audit/verify/verify.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
   const trail = trailPaths(paths);
   const keys = (await Promise.all((flags.vkey ?? []).map(readKeys))).flat();
@@ -56,7 +56,7 @@ async function verify(paths: readonly string[], flags: VerifyFlags, output: Outp
   if (flags.json) {
     await output.write(`${JSON.stringify(toReportJson(report), undefined, 2)}\n`);
   } else {
-    const { formatVerifyReport } = await import('../../audit/report.ts');
+    const { formatVerifyReport } = await import('../../audit/verify/report.ts');
     await output.write(`${formatVerifyReport(report).trimEnd()}\n`);
   }
   return report.exitStatus;
@@ -67,7 +67,7 @@ const KEY = /^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/;
 
 /** The keys that `--vkey` names: the text of one, or a file with one a line. */
 async function readKeys(given: string): Promise<readonly VerifierKey[]> {
-  const { parseVerifierKeys } = await import('../../audit/note.ts');
+  const { parseVerifierKeys } = await import('../../audit/proof/note.ts');
   if (KEY.test(given.trim())) return parseVerifierKeys(given);
   let text: string;
   try {

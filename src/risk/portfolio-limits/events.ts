@@ -76,8 +76,10 @@ const QUOTIENTS: ReadonlySet<string> = new Set<LimitType>([
 
 /** A value as it is recorded: quotients to six decimals, amounts and quantities as they are. */
 function recorded(result: LimitResult, value: number): number {
-  return QUOTIENTS.has(result.type) && value < 1e9 ? Math.round(value * 1e6) / 1e6 : value;
+  return QUOTIENTS.has(result.type) ? rounded(value) : value;
 }
+
+const rounded = (value: number): number => (value < 1e9 ? Math.round(value * 1e6) / 1e6 : value);
 
 /** Adds one limit's numbers. */
 export function setResult(attributes: ResultAttributes, result: LimitResult): void {
@@ -132,8 +134,9 @@ export function setResults(
   const utilization = new Array<number>(count);
   for (let i = 0; i < count; i++) {
     const result = results[i]!;
-    current[i] = recorded(result, result.current);
-    projected[i] = recorded(result, result.projected);
+    const isQuotient = QUOTIENTS.has(result.type);
+    current[i] = isQuotient ? rounded(result.current) : result.current;
+    projected[i] = isQuotient ? rounded(result.projected) : result.projected;
     utilization[i] = result.utilization;
   }
   attributes['risk.limits.type'] = types;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nanosToIso, toFlatRecord } from '../../../src/analysis/flat-record.ts';
-import type { AuditRecord } from '../../../src/audit/reader.ts';
+import type { AuditRecord } from '../../../src/audit/read/reader.ts';
 import { ATTRIBUTES } from '../../../src/catalog/attributes.ts';
 
 const RECORD: AuditRecord = {

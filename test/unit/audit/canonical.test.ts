@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type AuditForm, auditForm } from '../../../src/audit/canonical.ts';
-import { visitRecords } from '../../../src/audit/otlp.ts';
+import { type AuditForm, auditForm } from '../../../src/audit/record/canonical.ts';
+import { visitRecords } from '../../../src/audit/record/otlp.ts';
 
 /** The form of a record with these members, and an attribute `a` of this value, as they stand in a line. */
 function formOf(members: string, value = '{"stringValue":"x"}'): AuditForm {

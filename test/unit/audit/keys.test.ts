@@ -4,8 +4,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSigner, publishVerifierKey } from '../../../src/audit/keys.ts';
-import { openNote, parseVerifierKeys } from '../../../src/audit/note.ts';
+import { openSigner, publishVerifierKey } from '../../../src/audit/journal/keys.ts';
+import { openNote, parseVerifierKeys } from '../../../src/audit/proof/note.ts';
 
 let dir: string;
 const warnings: string[] = [];
@@ -37,7 +37,7 @@ describe('the signing key', () => {
 
   it('is the same for processes that start at once', async () => {
     const script = `
-      import { openSigner } from ${JSON.stringify(new URL('../../../src/audit/keys.ts', import.meta.url).href)};
+      import { openSigner } from ${JSON.stringify(new URL('../../../src/audit/journal/keys.ts', import.meta.url).href)};
       process.stdin.once('data', () => {
         console.log(openSigner(${JSON.stringify(dir)}, 'svc', undefined, () => {}).vkey);
         process.exit();

@@ -9,8 +9,8 @@ import {
   parseCheckpoint,
   parseVerifierKeys,
   type VerifierKey,
-} from '../../../src/audit/note.ts';
-import { leafHash } from '../../../src/audit/tree.ts';
+} from '../../../src/audit/proof/note.ts';
+import { leafHash } from '../../../src/audit/proof/tree.ts';
 
 const keyPair = () => generateKeyPairSync('ed25519').privateKey;
 const keyOf = (vkey: string) => parseVerifierKeys(vkey)[0] as VerifierKey;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { TornLine } from '../../../src/audit/files.ts';
-import { type AuditRecord, readRecords } from '../../../src/audit/reader.ts';
+import type { TornLine } from '../../../src/audit/read/files.ts';
+import { type AuditRecord, readRecords } from '../../../src/audit/read/reader.ts';
 
 let directory = '';
 beforeEach(() => {

@@ -2,7 +2,7 @@
  * Leaves that wait for their place in the tree. A record's own hash is needed when it is written; the tree's inner nodes
  * only when a root is signed. So `append` keeps the leaf, and the nodes are hashed when the frontier is asked for.
  */
-import { type Frontier, HASH_BYTES } from './tree.ts';
+import { type Frontier, HASH_BYTES } from '../proof/tree.ts';
 
 /** A leaf as it stands in a line: padded base64. Bytes, so that a million of them leave nothing for the garbage collector. */
 const LEAF_BYTES = 44;

@@ -1,6 +1,6 @@
 /** What a journal is to those who use it. `openJournal` opens one. */
 
-import type { AuditInput } from './audit-input.ts';
+import type { AuditInput } from '../record/audit-input.ts';
 import type { CheckpointInfo } from './checkpointer.ts';
 
 /** What `append` did. */

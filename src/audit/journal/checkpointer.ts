@@ -4,9 +4,9 @@
  * checkpoint's record → replace the file `checkpoint`.
  */
 import { join } from 'node:path';
-import type { Clock } from '../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
+import { formatCheckpoint, type Signer } from '../proof/note.ts';
 import { replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
-import { formatCheckpoint, type Signer } from './note.ts';
 import { CHECKPOINT_FILE, formatSegmentStart, segmentStartPath } from './recovery.ts';
 import type { Segment } from './segment.ts';
 import type { StreamWriter, TreePoint } from './stream-writer.ts';

@@ -2,8 +2,9 @@
  * Reads the log records of a trail, from a journal that is being written as well as from files of a Collector. Nothing is
  * verified here: that is `verifyTrail`'s part.
  */
+
+import { type OtlpLogRecord, type PlainAttributes, plainAttributes, plainValue, visitRecords } from '../record/otlp.ts';
 import { findTrailFiles, type LineBlock, readBlocks, scanBlock, type TornLine } from './files.ts';
-import { type OtlpLogRecord, type PlainAttributes, plainAttributes, plainValue, visitRecords } from './otlp.ts';
 
 /**
  * A log record as it was read. Records that are no audit records have no `stream` and no `sequence`; they are handed out

@@ -1,12 +1,12 @@
 /** Verifies a trail: docs/audit-format.md sections 6 and 7, from one streaming pass. */
 import { readFile } from 'node:fs/promises';
-import { RiskTrailError } from '../core/errors.ts';
-import { findTrailFiles, isSegment } from './files.ts';
-import type { VerifierKey } from './note.ts';
-import type { KeySource, VerifyReport } from './verify/findings.ts';
-import { keysBeside } from './verify/keys.ts';
-import { type AnchorFile, Pass } from './verify/pass.ts';
-import { NeedsRetaining } from './verify/tree-walk.ts';
+import { RiskTrailError } from '../../core/errors.ts';
+import type { VerifierKey } from '../proof/note.ts';
+import { findTrailFiles, isSegment } from '../read/files.ts';
+import type { KeySource, VerifyReport } from './findings.ts';
+import { keysBeside } from './keys.ts';
+import { type AnchorFile, Pass } from './pass.ts';
+import { NeedsRetaining } from './tree-walk.ts';
 
 export {
   FINDING_EXIT,
@@ -16,7 +16,7 @@ export {
   type StreamReport,
   toReportJson,
   type VerifyReport,
-} from './verify/findings.ts';
+} from './findings.ts';
 
 /** What to verify, and by which keys. */
 export interface VerifyOptions {

@@ -22,6 +22,23 @@ export interface SlotMemory {
   otlp: Uint8Array | undefined;
 }
 
+/** Text that is copied whole, and the slot whose value follows it; -1 behind the last. */
+export interface RunStep {
+  readonly canonical: Uint8Array;
+  readonly otlp: Uint8Array;
+  readonly slot: number;
+}
+
+/** What stands between the values that change from record to record, put together once. */
+export interface Runs {
+  /** One bit for each slot whose remembered text is in `steps`; 0 where there are none. */
+  mask: number;
+  steps: readonly RunStep[];
+  /** The slots that were remembered in the last record, and in how many in a row they were the same. */
+  lastMask: number;
+  count: number;
+}
+
 /** Prepared text of one event name and list of keys, as bytes. */
 export interface Shape {
   /** The caller's keys, in the caller's order. */
@@ -33,6 +50,7 @@ export interface Shape {
   readonly slots: readonly number[];
   /** One for each slot. */
   readonly memory: readonly SlotMemory[];
+  readonly runs: Runs;
   /** Room for all of that. */
   readonly bytes: number;
   /** Whether the caller gives `audit.record.id`. */
@@ -77,6 +95,39 @@ export function createShapeCache(stream: string): ShapeCache {
       return shape;
     },
   };
+}
+
+/** More slots have no bit in a mask: their shapes are written slot by slot. */
+export const MAX_RUN_SLOTS = 31;
+/** So many records in a row must repeat the same values before their texts are put together. */
+const RUNS_AFTER = 4;
+
+/**
+ * Told of the remembered slots of each record that was not written by runs: puts their texts together when they have been
+ * the same for a while.
+ */
+export function considerRuns(shape: Shape, mask: number): void {
+  const { runs } = shape;
+  runs.count = mask === runs.lastMask ? runs.count + 1 : 1;
+  runs.lastMask = mask;
+  if (runs.count < RUNS_AFTER || mask === 0) return;
+  const steps: RunStep[] = [];
+  let canonical: Uint8Array[] = [];
+  let otlp: Uint8Array[] = [];
+  const end = (slot: number): void => {
+    steps.push({ canonical: Buffer.concat(canonical), otlp: Buffer.concat(otlp), slot });
+    canonical = [];
+    otlp = [];
+  };
+  for (const [i, slot] of shape.slots.entries()) {
+    const remembered = (mask & (1 << i)) === 0 ? undefined : shape.memory[i];
+    canonical.push(remembered?.canonical ?? shape.canonical[i]!);
+    otlp.push(remembered?.otlp ?? shape.otlp[i]!);
+    if (remembered === undefined && slot !== SLOT_CONSTANT) end(i);
+  }
+  end(-1);
+  runs.mask = mask;
+  runs.steps = steps;
 }
 
 /** Whether these are the keys of `attributes`, in their order. An inherited one counts: such an object gets a new shape. */
@@ -125,6 +176,7 @@ function createShape(eventName: string, keys: readonly string[], streamText: str
     otlp,
     slots,
     memory: slots.map(() => ({ value: undefined, canonical: undefined, otlp: undefined })),
+    runs: { mask: 0, steps: [], lastMask: 0, count: 0 },
     bytes: [...canonical, ...otlp].reduce((sum, text) => sum + text.length, 0),
     recordIdKey: keys.includes('audit.record.id'),
     canonicalEvent: utf8Bytes(`,"event":${event},"severity":`),

@@ -3,9 +3,9 @@
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { auditForm } from './canonical.ts';
+import { auditForm } from '../record/canonical.ts';
+import { type OtlpLogRecord, visitRecords } from '../record/otlp.ts';
 import { makeDirectorySync, replaceFileSync } from './durable-file.ts';
-import { type OtlpLogRecord, visitRecords } from './otlp.ts';
 import { readCheckpointFile, STATE_DIRECTORY } from './recovery.ts';
 import { listSegments } from './segment.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT, type PreviousStream } from './system-events.ts';

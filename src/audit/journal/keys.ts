@@ -4,9 +4,9 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { RiskTrailError } from '../core/errors.ts';
+import { RiskTrailError } from '../../core/errors.ts';
+import { createSigner, type Signer } from '../proof/note.ts';
 import { createFileSync, PRIVATE_FILE_MODE, replaceFileSync } from './durable-file.ts';
-import { createSigner, type Signer } from './note.ts';
 
 /** Name of the key that a data directory makes for itself. */
 const SIGNING_KEY_FILE = 'signing-key.pem';

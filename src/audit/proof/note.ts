@@ -3,7 +3,7 @@
  * A note opens here exactly where `golang.org/x/mod/sumdb/note` opens it, given the same keys.
  */
 import { createPublicKey, hash, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
-import { RiskTrailError } from '../core/errors.ts';
+import { RiskTrailError } from '../../core/errors.ts';
 import { HASH_BYTES } from './tree.ts';
 
 /** What a checkpoint states: the root hash of the first `size` leaves of the log named `origin`. */

@@ -4,12 +4,12 @@
  */
 import { readFileSync, truncateSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type AuditInput, isNanos } from './audit-input.ts';
-import { type EncodedRecord, type EncoderOptions, RecordEncoder } from './encode.ts';
+import { Frontier } from '../proof/tree.ts';
+import { type AuditInput, isNanos } from '../record/audit-input.ts';
+import { type EncodedRecord, type EncoderOptions, RecordEncoder } from '../record/encode.ts';
 import { LeafQueue } from './leaf-queue.ts';
 import { Segment, type SegmentFile } from './segment.ts';
 import { CHECKPOINT_EVENT } from './system-events.ts';
-import { Frontier } from './tree.ts';
 
 /** Where a stream stands: nothing yet, or what recovery found. */
 export interface StreamPosition {

@@ -2,14 +2,14 @@
  * Opens the journal of a process: keys, the stream to go on with or a new one, and the end of streams that dead writers left.
  */
 import { dirname, join, resolve } from 'node:path';
-import { type Clock, createSystemClock } from '../core/clock.ts';
-import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
-import { createUuidV7 } from '../core/uuid.ts';
+import { type Clock, createSystemClock } from '../../core/clock.ts';
+import { isRiskTrailError, RiskTrailError } from '../../core/errors.ts';
+import { createUuidV7 } from '../../core/uuid.ts';
+import type { Signer } from '../proof/note.ts';
 import { makeDirectorySync, syncDirectorySync } from './durable-file.ts';
 import type { AppendedRecord, Journal, RecoveryInfo } from './journal-types.ts';
 import { openSigner, publishVerifierKey } from './keys.ts';
 import { type Lock, tryLock } from './lock.ts';
-import type { Signer } from './note.ts';
 import { recoverStream } from './recovery.ts';
 import { StreamJournal } from './stream-journal.ts';
 import { emptyPosition, type StreamPosition, StreamWriter } from './stream-writer.ts';
@@ -26,7 +26,7 @@ import {
 } from './streams.ts';
 import { configDigest, SystemEvents } from './system-events.ts';
 
-export type { AuditInput } from './audit-input.ts';
+export type { AuditInput } from '../record/audit-input.ts';
 export type { AppendedRecord, Journal, JournalStats } from './journal-types.ts';
 
 /** What a journal needs. */

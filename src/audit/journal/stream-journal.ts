@@ -2,14 +2,14 @@
  * The audit journal of one process (or worker thread): takes events, and when `append` returns, the record is with the
  * operating system. Nothing in here throws once the journal is open.
  */
-import type { Clock } from '../core/clock.ts';
-import { RiskTrailError } from '../core/errors.ts';
-import type { AuditInput } from './audit-input.ts';
+import type { Clock } from '../../core/clock.ts';
+import { RiskTrailError } from '../../core/errors.ts';
+import type { Signer } from '../proof/note.ts';
+import type { AuditInput } from '../record/audit-input.ts';
+import type { EncodedRecord } from '../record/encode.ts';
 import { Checkpointer, type CheckpointInfo } from './checkpointer.ts';
-import type { EncodedRecord } from './encode.ts';
 import type { AppendedRecord, AppendResult, Journal, JournalStats, RecoveryInfo } from './journal-types.ts';
 import type { Lock } from './lock.ts';
-import type { Signer } from './note.ts';
 import type { StreamWriter } from './stream-writer.ts';
 import { SystemEvents } from './system-events.ts';
 

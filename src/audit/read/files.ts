@@ -4,7 +4,7 @@ import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
-import { RiskTrailError } from '../core/errors.ts';
+import { RiskTrailError } from '../../core/errors.ts';
 import { type ZstdFrame, zstdFrames } from './zstd-frames.ts';
 
 /** What was found under the paths that a reader was given. */

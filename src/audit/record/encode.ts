@@ -4,12 +4,14 @@
  * once, the sorted keys and the text between values once per event name and list of keys.
  */
 import { hash } from 'node:crypto';
-import { createUuidV7 } from '../core/uuid.ts';
+import { createUuidV7 } from '../../core/uuid.ts';
 import { type AuditInput, isFlags, isNanos, isRecordId, severityOf, spanIdOf, traceIdOf } from './audit-input.ts';
 import { type CanonicalAttributes, coerceAttributes } from './coerce.ts';
 import { asciiBytes, RecordBytes, utf8Bytes } from './record-bytes.ts';
 import {
+  considerRuns,
   createShapeCache,
+  MAX_RUN_SLOTS,
   type Shape,
   type ShapeCache,
   SLOT_RECORD_ID,
@@ -211,8 +213,10 @@ export class RecordEncoder {
     recordId: string,
     sequence: number,
   ): boolean {
-    const { canonical, otlp, slots, keys, memory } = shape;
+    const { canonical, otlp, slots, keys, memory, runs } = shape;
     const out = this.#out;
+    const mask = rememberedSlots(shape, attributes);
+    if (mask === runs.mask && mask !== 0) return writeRuns(out, shape, attributes, recordId, sequence);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot >= 0) {
@@ -226,6 +230,7 @@ export class RecordEncoder {
         }
         last.value = isMemorable(value) ? value : undefined;
         last.canonical = undefined;
+        if ((runs.mask & (1 << i)) !== 0) runs.mask = 0;
         writeBoth(out, canonical[i]!, otlp[i]!);
         if (!writeValue(out, value, 0)) return false;
         continue;
@@ -234,6 +239,7 @@ export class RecordEncoder {
       if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
       else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
     }
+    if (mask > 0) considerRuns(shape, mask);
     return true;
   }
 
@@ -297,6 +303,51 @@ function isMemorable(value: unknown): boolean {
   if (typeof value === 'string') return value.length <= MAX_REMEMBERED;
   if (typeof value !== 'object') return true;
   return Array.isArray(value) && Object.isFrozen(value) && value.every((item) => typeof item !== 'object');
+}
+
+/**
+ * The slots whose values stand in their memory as text, a bit for each; -1 where they can't be written by runs: there are
+ * too many, or a value came the second time and its text is still to be remembered.
+ */
+function rememberedSlots({ slots, keys, memory }: Shape, attributes: Readonly<Record<string, unknown>>): number {
+  if (slots.length > MAX_RUN_SLOTS) return -1;
+  let mask = 0;
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i]!;
+    if (slot < 0) continue;
+    const last = memory[i]!;
+    if (attributes[keys[slot]!] !== last.value) continue;
+    if (last.canonical === undefined) return -1;
+    mask |= 1 << i;
+  }
+  return mask;
+}
+
+/** Writes the attributes of a record that repeats all the values of the shape's runs. */
+function writeRuns(
+  out: RecordBytes,
+  { runs, slots, keys, memory }: Shape,
+  attributes: Readonly<Record<string, unknown>>,
+  recordId: string,
+  sequence: number,
+): boolean {
+  const { steps } = runs;
+  for (let s = 0; s < steps.length; s++) {
+    const { canonical, otlp, slot: i } = steps[s]!;
+    writeBoth(out, canonical, otlp);
+    if (i < 0) break;
+    const slot = slots[i]!;
+    if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
+    else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
+    else {
+      const value = attributes[keys[slot]!];
+      const last = memory[i]!;
+      last.value = isMemorable(value) ? value : undefined;
+      last.canonical = undefined;
+      if (!writeValue(out, value, 0)) return false;
+    }
+  }
+  return true;
 }
 
 function writeBoth(out: RecordBytes, canonical: Uint8Array, otlp: Uint8Array): void {

@@ -92,8 +92,10 @@ export class RecordBytes {
 
   /** Bytes for the line alone. Room must have been made. */
   toLine(bytes: Uint8Array): void {
-    this.line.set(bytes, this.lineEnd);
-    this.lineEnd += bytes.length;
+    const { length } = bytes;
+    if (length > SHORT) this.line.set(bytes, this.lineEnd);
+    else for (let i = 0, to = this.lineEnd; i < length; i++) this.line[to++] = bytes[i]!;
+    this.lineEnd += length;
   }
 
   /** ASCII text for the canonical text alone. Room must have been made. */

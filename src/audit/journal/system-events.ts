@@ -2,9 +2,9 @@
  * The events by which a stream tells of its own life (section 6 of the audit format), as encoder input.
  */
 import { hash } from 'node:crypto';
-import { type Clock, hrTimeToNanos, toHrTime } from '../core/clock.ts';
-import type { AuditInput } from './audit-input.ts';
-import { canonicalJson } from './value.ts';
+import { type Clock, hrTimeToNanos, toHrTime } from '../../core/clock.ts';
+import type { AuditInput } from '../record/audit-input.ts';
+import { canonicalJson } from '../record/value.ts';
 
 /** Version of the audit format that this writer writes. */
 const FORMAT_VERSION = 1;

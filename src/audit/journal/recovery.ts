@@ -15,14 +15,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { auditForm } from './canonical.ts';
+import { parseCheckpoint } from '../proof/note.ts';
+import { Frontier, leafHash } from '../proof/tree.ts';
+import { auditForm } from '../record/canonical.ts';
+import { plainAttributes, visitRecords } from '../record/otlp.ts';
 import { syncDirectorySync } from './durable-file.ts';
-import { parseCheckpoint } from './note.ts';
-import { plainAttributes, visitRecords } from './otlp.ts';
 import { listSegments, type SegmentFile } from './segment.ts';
 import type { SealedFile, SegmentStart, StreamPosition } from './stream-writer.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT } from './system-events.ts';
-import { Frontier, leafHash } from './tree.ts';
 
 /** File of a stream with its newest signed note. */
 export const CHECKPOINT_FILE = 'checkpoint';
