@@ -69,6 +69,8 @@ export class RecordEncoder {
   readonly #shapes: ShapeCache;
   readonly #out: RecordBytes;
   readonly #newRecordId = createUuidV7();
+  /** The values of the record at hand, by slot. */
+  readonly #values: unknown[] = [];
   readonly #result: Omit<EncodedRecord, 'canonical' | 'leaf'>;
   #severityNumber: unknown;
   #severityText: unknown;
@@ -213,14 +215,16 @@ export class RecordEncoder {
     recordId: string,
     sequence: number,
   ): boolean {
-    const { canonical, otlp, slots, keys, memory, runs } = shape;
+    const { canonical, otlp, slots, memory, runs } = shape;
     const out = this.#out;
-    const mask = rememberedSlots(shape, attributes);
-    if (mask === runs.mask && mask !== 0) return writeRuns(out, shape, attributes, recordId, sequence);
+    // Each value is read once: it may be a getter.
+    const values = this.#values;
+    const mask = readValues(shape, attributes, values);
+    if (mask === runs.mask && mask !== 0) return writeRuns(out, shape, values, recordId, sequence);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot >= 0) {
-        const value = attributes[keys[slot]!];
+        const value = values[i];
         const last = memory[i]!;
         if (value === last.value) {
           if (last.canonical === undefined) {
@@ -306,19 +310,25 @@ function isMemorable(value: unknown): boolean {
 }
 
 /**
- * The slots whose values stand in their memory as text, a bit for each; -1 where they can't be written by runs: there are
- * too many, or a value came the second time and its text is still to be remembered.
+ * Reads the values of all slots.
+ * @returns the slots whose values stand in their memory as text, a bit for each; -1 where they can't be written by runs:
+ * there are too many, or a value came the second time and its text is still to be remembered
  */
-function rememberedSlots({ slots, keys, memory }: Shape, attributes: Readonly<Record<string, unknown>>): number {
-  if (slots.length > MAX_RUN_SLOTS) return -1;
-  let mask = 0;
+function readValues(
+  { slots, keys, memory }: Shape,
+  attributes: Readonly<Record<string, unknown>>,
+  values: unknown[],
+): number {
+  let mask = slots.length > MAX_RUN_SLOTS ? -1 : 0;
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]!;
     if (slot < 0) continue;
+    const value = attributes[keys[slot]!];
+    values[i] = value;
     const last = memory[i]!;
-    if (attributes[keys[slot]!] !== last.value) continue;
-    if (last.canonical === undefined) return -1;
-    mask |= 1 << i;
+    if (value !== last.value) continue;
+    if (last.canonical === undefined) mask = -1;
+    else if (mask >= 0) mask |= 1 << i;
   }
   return mask;
 }
@@ -326,8 +336,8 @@ function rememberedSlots({ slots, keys, memory }: Shape, attributes: Readonly<Re
 /** Writes the attributes of a record that repeats all the values of the shape's runs. */
 function writeRuns(
   out: RecordBytes,
-  { runs, slots, keys, memory }: Shape,
-  attributes: Readonly<Record<string, unknown>>,
+  { runs, slots, memory }: Shape,
+  values: readonly unknown[],
   recordId: string,
   sequence: number,
 ): boolean {
@@ -340,7 +350,7 @@ function writeRuns(
     if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
     else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
     else {
-      const value = attributes[keys[slot]!];
+      const value = values[i];
       const last = memory[i]!;
       last.value = isMemorable(value) ? value : undefined;
       last.canonical = undefined;
