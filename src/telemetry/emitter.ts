@@ -121,6 +121,11 @@ function isPlain(value: unknown, depth = 0): boolean {
   }
 }
 
+/** Takes from somebody else's record what only the trail may say: a receiver would take it for a record of the trail. */
+function withoutReserved(attributes: Record<string, unknown>): void {
+  for (const key of RESERVED) if (attributes[key] !== undefined) delete attributes[key];
+}
+
 /** Text for whatever a JavaScript caller gives as a name. */
 const nameOf = (name: unknown): string => (typeof name === 'string' ? name : describeValue(name));
 
@@ -304,6 +309,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
     const event = name === undefined ? undefined : catalog.get(name);
     if (event === undefined || event.class !== 'audit') {
       counts.telemetry++;
+      withoutReserved(record.attributes as Record<string, unknown>);
       return;
     }
     const time = record.hrTime as HrTime;

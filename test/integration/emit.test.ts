@@ -136,6 +136,28 @@ describe('emit', () => {
     expect(record?.sequence).toBe(2);
   });
 
+  it('leaves to the lines of other libraries nothing that a receiver would take for a record of the trail', async () => {
+    const seen: Record<string, unknown>[] = [];
+    const processor = {
+      onEmit: ({ body, attributes }: { body?: unknown; attributes: object }) => void seen.push({ body, ...attributes }),
+      forceFlush: async () => {},
+      shutdown: async () => {},
+    };
+    await startTestTrail({ logProcessors: [processor] });
+    logs.getLogger('a library').emit({
+      body: 'a line',
+      attributes: {
+        'audit.stream': 'forged',
+        'audit.sequence.number': 7,
+        'audit.integrity.value': 'x',
+        'audit.record.id': 'mine',
+        'audit.note': 'kept',
+        kept: 1,
+      },
+    });
+    expect(seen.filter(({ body }) => body === 'a line')).toEqual([{ body: 'a line', 'audit.note': 'kept', kept: 1 }]);
+  });
+
   it('records the events of a service’s own family with the same checks', async () => {
     const events = defineEvents({
       attributes: { 'acme.score': { type: 'number', brief: 'Score.' } },
