@@ -1,167 +1,219 @@
 /**
- * How fast a journal is verified, and in how much memory: `node bench/verify.bench.ts [records] [runs]`.
- * Prints JSON with medians. The journal is made by a small generator of its own, with checkpoints every 1,000 records,
- * in segments of 10 MB; the same records are then verified as a Collector's file.
+ * How fast a trail is verified, and in how much memory: `node bench/verify.bench.ts [records] [runs] [threads…]`.
+ * Prints JSON. The journal is what the writer's encoder makes of events of eight attributes, with checkpoints every 1,000
+ * records, in segments of 10 MB; the same is then verified sealed, and as a Collector writes it (a hundred records a line, ints in
+ * quotes, its own order of members), in one file with its parts out of order. Each run has a process of its own, so the
+ * highest memory is that run's, all threads and the program itself included.
  */
-import { createHash, generateKeyPairSync } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSigner, formatCheckpoint, parseVerifierKeys, type VerifierKey } from '../src/audit/proof/note.ts';
+import { fileURLToPath } from 'node:url';
+import { constants, zstdCompressSync } from 'node:zlib';
+import { createSigner, formatCheckpoint, parseVerifierKeys } from '../src/audit/proof/note.ts';
 import { Frontier } from '../src/audit/proof/tree.ts';
+import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { verifyTrail } from '../src/audit/verify/verify.ts';
 
-const RECORDS = Number(process.argv[2] ?? 300_000);
-const RUNS = Number(process.argv[3] ?? 5);
 const SEGMENT_BYTES = 10_000_000;
+const RECORDS_PER_LINE = 100;
 const UUID = '9daa6223-bff6-4d4e-8c73-7bd8062153f2';
 const STREAM = `bench/${UUID}`;
+const FIRST_TIME = 1_763_690_060_000_000_000n;
 
-type Values = Record<string, string | number | boolean>;
+/** One run in this process: prints what it took. */
+async function measure(path: string, vkey: string, records: number, threads: number | undefined): Promise<void> {
+  const start = performance.now();
+  const report = await verifyTrail({ paths: [path], keys: parseVerifierKeys(vkey), threads });
+  const seconds = (performance.now() - start) / 1000;
+  if (!report.ok || report.streams[0]?.records !== records) throw new Error(JSON.stringify(report));
+  const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1000);
+  const { user, system } = process.cpuUsage();
+  console.log(
+    JSON.stringify({
+      recordsPerSecond: Math.round(records / seconds),
+      peakRssMb,
+      cpuSecondsPerSecond: Number(((user + system) / 1e6 / seconds).toFixed(2)),
+    }),
+  );
+}
 
-const sorted = (values: Values) => Object.fromEntries(Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1)));
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
-
-function writeJournal(directory: string): { key: VerifierKey; bytes: number } {
+function writeJournal(folder: string, records: number): { vkey: string; bytes: number } {
   const signer = createSigner('bench', generateKeyPairSync('ed25519').privateKey);
-  const folder = join(directory, 'streams', UUID);
+  const scope = { name: 'risktrail', version: '1' };
+  const encoder = new RecordEncoder({ stream: STREAM, resource: { 'service.name': 'bench' }, scope });
   mkdirSync(folder, { recursive: true });
   const tree = new Frontier();
+  const pending = Buffer.alloc(1 << 20);
+  let filled = 0;
   let file = -1;
   let room = 0;
   let total = 0;
-  let pending: string[] = [];
-  let pendingBytes = 0;
   const flush = () => {
-    if (pending.length > 0) writeSync(file, pending.join(''));
-    pending = [];
-    pendingBytes = 0;
+    if (filled > 0) writeSync(file, pending, 0, filled);
+    filled = 0;
   };
-  for (let sequence = 0; sequence < RECORDS; sequence++) {
-    const isCheckpoint = sequence % 1000 === 999 || sequence === RECORDS - 1;
-    const event = sequence === 0 ? 'audit.stream_opened' : isCheckpoint ? 'audit.checkpoint' : 'order.placed';
-    const closing = sequence === RECORDS - 2 ? 'audit.stream_closed' : event;
-    const own: Values = isCheckpoint
+  for (let sequence = 0; sequence < records; sequence++) {
+    const isCheckpoint = sequence % 1000 === 999 || sequence === records - 1;
+    const ordinary = sequence === records - 2 ? 'audit.stream_closed' : 'order.placed';
+    const eventName = sequence === 0 ? 'audit.stream_opened' : isCheckpoint ? 'audit.checkpoint' : ordinary;
+    const attributes: Record<string, string | number> = isCheckpoint
       ? { 'audit.checkpoint': signer.sign(formatCheckpoint({ origin: STREAM, size: sequence, root: tree.root() })) }
       : {
           'trading.symbol': 'BTCUSDT',
           'trading.side': 'buy',
           'trading.price': 91_234.5 + sequence / 100,
-          'trading.quantity': sequence,
+          'trading.quantity': (sequence % 1000) + 1,
           'trading.order.id': `order_${sequence}`,
           'trading.account.id': 'ACC123',
+          'trading.strategy.id': 'momentum',
+          'trading.venue': 'binance',
         };
-    const attributes: Values = {
-      ...own,
-      'audit.stream': STREAM,
-      'audit.sequence.number': sequence,
-      'audit.record.id': `019aa41e-9b29-7c01-ae33-${String(sequence).padStart(12, '0')}`,
-    };
-    const ids = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
-    const time = `${1_763_690_060_000_000_000n + BigInt(sequence)}`;
-    const body = `Order placed: buy ${sequence} BTCUSDT`;
-    const canonical = JSON.stringify({
-      attributes: sorted(attributes),
-      body,
-      event: closing,
-      severity: 9,
-      span: ids.spanId,
-      time,
-      trace: ids.traceId,
-    });
-    const leaf = sha256(`\0${canonical}`);
-    const line = `${JSON.stringify({
-      resourceLogs: [
-        {
-          resource: { attributes: [{ key: 'service.name', value: { stringValue: 'bench' } }] },
-          scopeLogs: [
-            {
-              scope: { name: 'risktrail', version: '1' },
-              logRecords: [
-                {
-                  timeUnixNano: time,
-                  observedTimeUnixNano: time,
-                  severityNumber: 9,
-                  severityText: 'INFO',
-                  body: { stringValue: body },
-                  eventName: closing,
-                  attributes: [
-                    ...Object.entries(attributes).map(([key, value]) => ({
-                      key,
-                      value:
-                        typeof value === 'string'
-                          ? { stringValue: value }
-                          : Number.isInteger(value)
-                            ? { intValue: value }
-                            : { doubleValue: value },
-                    })),
-                    { key: 'audit.integrity.value', value: { stringValue: leaf.toString('base64') } },
-                  ],
-                  ...ids,
-                },
-              ],
-            },
-          ],
-        },
-      ],
-    })}\n`;
+    const encoded = encoder.encode(
+      {
+        eventName,
+        attributes,
+        body: `Order placed: buy ${sequence} BTCUSDT`,
+        severityNumber: 9,
+        severityText: 'INFO',
+        timeUnixNano: `${FIRST_TIME + BigInt(sequence) * 1_000_000n}`,
+        observedTimeUnixNano: `${FIRST_TIME + BigInt(sequence) * 1_000_000n}`,
+        traceId: '0af7651916cd43dd8448eb211c80319c',
+        spanId: 'b7ad6b7169203331',
+        flags: 1,
+      },
+      sequence,
+    );
+    const { line, lineBytes, leaf } = encoded;
     tree.append(leaf);
-    if (room < line.length) {
+    if (room < lineBytes) {
       flush();
       if (file >= 0) closeSync(file);
       file = openSync(join(folder, `${String(sequence).padStart(20, '0')}.jsonl`), 'w');
       room = SEGMENT_BYTES;
     }
-    room -= line.length;
-    total += line.length;
-    pending.push(line);
-    pendingBytes += line.length;
-    if (pendingBytes > 1 << 20) flush();
+    if (filled + lineBytes > pending.length) flush();
+    line.copy(pending, filled, 0, lineBytes);
+    filled += lineBytes;
+    room -= lineBytes;
+    total += lineBytes;
   }
   flush();
   closeSync(file);
-  return { key: parseVerifierKeys(signer.vkey)[0] as VerifierKey, bytes: total };
+  return { vkey: signer.vkey, bytes: total };
 }
 
-/** The same lines in one file of another name, which tells the verifier nothing of their order. */
-function writeCollectorFile(directory: string): string {
-  const folder = join(directory, 'streams', UUID);
-  const path = join(directory, 'collector.jsonl');
+type Json = Record<string, unknown>;
+
+/** A record as the Collector's file exporter writes it. */
+function collected(record: Json): Json {
+  const { timeUnixNano, observedTimeUnixNano, severityNumber, severityText, body, eventName, flags, ...ids } = record;
+  const attributes = (record['attributes'] as { key: string; value: Json }[]).map(({ key, value }) =>
+    typeof value['intValue'] === 'number' ? { key, value: { intValue: String(value['intValue']) } } : { key, value },
+  );
+  const { traceId, spanId } = ids;
+  return {
+    timeUnixNano,
+    observedTimeUnixNano,
+    severityNumber,
+    severityText,
+    body,
+    attributes,
+    flags,
+    traceId,
+    spanId,
+    eventName,
+  };
+}
+
+/** The same records in one file of another name, which tells the verifier nothing of their order; newest segment first. */
+function writeCollectorFile(folder: string, path: string): void {
   const file = openSync(path, 'w');
-  for (const name of readdirSync(folder).sort().reverse()) writeSync(file, readFileSync(join(folder, name)));
+  for (const name of readdirSync(folder).sort().reverse()) {
+    const lines = readFileSync(join(folder, name), 'utf8').trimEnd().split('\n');
+    for (let at = 0; at < lines.length; at += RECORDS_PER_LINE) {
+      const parsed = lines.slice(at, at + RECORDS_PER_LINE).map((line) => JSON.parse(line));
+      const payload = parsed[0];
+      payload.resourceLogs[0].scopeLogs[0].logRecords = parsed.map((one) =>
+        collected(one.resourceLogs[0].scopeLogs[0].logRecords[0]),
+      );
+      writeSync(file, `${JSON.stringify(payload)}\n`);
+    }
+  }
   closeSync(file);
-  return path;
+}
+
+/** The segments as sealing leaves them. */
+function writeSealed(folder: string, target: string): number {
+  mkdirSync(target, { recursive: true });
+  let bytes = 0;
+  for (const name of readdirSync(folder)) {
+    const params = { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_compressionLevel]: 3 };
+    const sealed = zstdCompressSync(readFileSync(join(folder, name)), { params });
+    writeFileSync(join(target, `${name}.zst`), sealed);
+    bytes += sealed.length;
+  }
+  return bytes;
 }
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-const mb = (bytes: number) => Math.round(bytes / 1e6);
 
-async function measure(path: string, key: VerifierKey) {
-  const rates: number[] = [];
-  globalThis.gc?.();
-  const idle = process.memoryUsage().rss;
-  let peak = idle;
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().rss);
-  }, 5);
-  for (let run = 0; run < RUNS; run++) {
-    const start = performance.now();
-    const report = await verifyTrail({ paths: [path], keys: [key] });
-    rates.push(RECORDS / ((performance.now() - start) / 1000));
-    if (!report.ok || report.streams[0]?.records !== RECORDS) throw new Error(JSON.stringify(report));
-  }
-  clearInterval(watch);
-  return { recordsPerSecond: Math.round(median(rates)), runs: rates.map(Math.round), peakRssGrowthMb: mb(peak - idle) };
+function runs(path: string, vkey: string, records: number, count: number, threads: string) {
+  const results = Array.from({ length: count }, () => {
+    const args = [fileURLToPath(import.meta.url), '--measure', path, vkey, String(records), threads];
+    const child = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    if (child.status !== 0) throw new Error(`a run failed with ${child.status}`);
+    return JSON.parse(child.stdout) as { recordsPerSecond: number; peakRssMb: number; cpuSecondsPerSecond: number };
+  });
+  return {
+    recordsPerSecond: median(results.map((one) => one.recordsPerSecond)),
+    runs: results.map((one) => one.recordsPerSecond),
+    peakRssMb: Math.max(...results.map((one) => one.peakRssMb)),
+    cores: median(results.map((one) => one.cpuSecondsPerSecond)),
+  };
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'risktrail-bench-'));
-try {
-  const { key, bytes } = writeJournal(directory);
-  const journal = await measure(join(directory, 'streams'), key);
-  const collector = writeCollectorFile(directory);
-  const outOfOrder = await measure(collector, key);
-  const bytesPerRecord = Math.round(bytes / RECORDS);
-  console.log(JSON.stringify({ records: RECORDS, bytesPerRecord, journal, outOfOrder }, null, 2));
-} finally {
-  rmSync(directory, { recursive: true });
+function main(records: number, count: number, threads: readonly string[]): void {
+  const directory = mkdtempSync(join(tmpdir(), 'risktrail-bench-'));
+  try {
+    const folder = join(directory, 'journal', 'streams', UUID);
+    const { vkey, bytes } = writeJournal(folder, records);
+    const results: Record<string, unknown> = { records, bytesPerRecord: Math.round(bytes / records) };
+    const all = (name: string, path: string) => {
+      for (const one of threads) results[`${name}, threads ${one}`] = runs(path, vkey, records, count, one);
+    };
+    all('journal', join(directory, 'journal'));
+    const sealedBytes = writeSealed(folder, join(directory, 'sealed', 'streams', UUID));
+    results['sealedBytesPerRecord'] = Math.round(sealedBytes / records);
+    all('sealed journal', join(directory, 'sealed'));
+    rmSync(join(directory, 'sealed'), { recursive: true });
+    const path = join(directory, 'collector.jsonl');
+    writeCollectorFile(folder, path);
+    results['collectorBytesPerRecord'] = Math.round(statSync(path).size / records);
+    all('Collector file', path);
+    console.log(JSON.stringify(results, null, 2));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === '--measure') {
+  const [path, vkey, records, threads] = rest as [string, string, string, string];
+  await measure(path, vkey, Number(records), threads === 'default' ? undefined : Number(threads));
+} else {
+  main(Number(first ?? 300_000), Number(rest[0] ?? 3), rest.length > 1 ? rest.slice(1) : ['0', 'default']);
 }

@@ -22,6 +22,7 @@ export { EVENTS, type EventAttributes, type EventName } from './catalog/events.t
 export { type Clock, createManualClock, createSystemClock, type ManualClock } from './core/clock.ts';
 export { ERRORS, type ErrorCode, type ErrorDetails, isRiskTrailError, RiskTrailError } from './core/errors.ts';
 export type { Subscription } from './core/listeners.ts';
+export type { OpenOrder, OpenOrders } from './risk/open-orders.ts';
 export type {
   BreakerAct,
   BreakerChange,
@@ -56,6 +57,7 @@ export type {
   Position,
 } from './runtime/portfolio-limits.ts';
 export type { PositionSizeCode, PositionSizeInput, PositionSizeResult } from './runtime/position-size.ts';
+export type { RestoreOutcome, RestoreReport } from './runtime/restore.ts';
 export type { RiskTrail, TrailHealth } from './runtime/risk-trail.ts';
 export type { RiskTrailOptions, Settings } from './runtime/settings.ts';
 export type {
@@ -101,6 +103,7 @@ export type {
   TrailingStopsOptions,
   TrailingStopsState,
 } from './runtime/trailing-stops.ts';
+export type { AheadRecord } from './runtime/write-ahead.ts';
 export type { TrailContext } from './telemetry/context.ts';
 export type { EmitOptions, EmitterCounts } from './telemetry/emitter.ts';
 export type { TrailLogger } from './telemetry/logger.ts';

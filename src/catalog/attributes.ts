@@ -152,8 +152,36 @@ export const ATTRIBUTES = {
   'risk.config.old': { type: 'map', brief: 'Settings before the change.' },
   'risk.config.new': { type: 'map', brief: 'Settings after the change.' },
   'risk.snapshot': { type: 'map', brief: 'The layer’s whole state, from which it can be rebuilt.' },
+  'risk.layers': {
+    type: 'strings',
+    brief: 'Layers whose snapshots follow: circuit_breaker:broker, portfolio_limits:default, trailing_stops:default …',
+  },
   'risk.restored.record_id': { type: 'string', brief: 'Record that the state was restored from.' },
   'risk.restored.age_ms': { type: 'number', unit: 'ms', brief: 'Age of the restored state.' },
+  'risk.restored.outcome': {
+    type: 'string',
+    values: ['restored', 'halted', 'checkpoint', 'fresh'],
+    brief:
+      'What the layers went on from: the state at the end of the trail; where that is not to be trusted, that at the last verified checkpoint (halted: with trading halted), or nothing.',
+  },
+  'risk.restored.stream': { type: 'string', brief: 'Stream that the state was restored from.' },
+  'risk.restored.records': { type: 'int', brief: 'Records that were read again.' },
+  'risk.restored.unsigned': { type: 'int', brief: 'Of those, records that no signed checkpoint covers yet.' },
+  'risk.restored.layers': { type: 'strings', brief: 'Layers that can go on from an earlier state.' },
+  'risk.restored.differs': {
+    type: 'strings',
+    brief: 'Settings that differ from those before, each as name: before → now.',
+  },
+  'risk.restored.config': {
+    type: 'string',
+    values: ['keep', 'apply'],
+    brief: 'Which of differing settings hold: those of before, or those given now.',
+  },
+  'risk.restored.clock_step_ms': {
+    type: 'number',
+    unit: 'ms',
+    brief: 'How far the wall clock was set back at least since the last record (negative).',
+  },
 
   // Risk: portfolio limits
   'risk.limit.type': {
@@ -379,16 +407,42 @@ export const ATTRIBUTES = {
   'audit.degraded.from_time': { type: 'string', brief: 'From when, ISO 8601.' },
   'audit.degraded.to_time': { type: 'string', brief: 'Until when, ISO 8601.' },
   'audit.degraded.lost_records': { type: 'int', brief: 'Records that could not be written.' },
+  'audit.degraded.durability': {
+    type: 'string',
+    brief:
+      'What a record survives from here on: process (the end of the process), memory (nothing yet: it waits to be written).',
+  },
+  'audit.degraded.lost_from_time': { type: 'string', brief: 'Time of the first lost record, ISO 8601.' },
+  'audit.degraded.lost_to_time': { type: 'string', brief: 'Time of the last lost record, ISO 8601.' },
+  'audit.degraded.deleted': {
+    type: 'strings',
+    brief: 'Numbers of records whose files were deleted under the writer, as ranges first-last.',
+  },
   'audit.closed.reason': { type: 'string', brief: 'Why the stream was closed.' },
   'audit.rejected.record_id': { type: 'string', brief: 'Record that a receiver refused for good.' },
   'audit.rejected.answer': { type: 'string', text: true, brief: 'What the receiver answered.' },
+  'audit.rejected.stream': { type: 'string', brief: 'Stream of that record.' },
+  'audit.rejected.sequence': { type: 'int', brief: 'Its number there.' },
   'audit.finding.kind': { type: 'string', brief: 'Kind of the finding, as the audit format names it.' },
   'audit.finding.detail': { type: 'string', text: true, brief: 'What was found.' },
+  'audit.finding.stream': { type: 'string', brief: 'The stream that it was found in.' },
+  'audit.finding.sequence': { type: 'int', brief: 'Number of the record, or of the first of several.' },
+  'audit.finding.file': { type: 'string', brief: 'The file that it was found in.' },
+  'audit.finding.line': { type: 'int', brief: 'Its line there, from 1.' },
   'audit.health.backlog_records': { type: 'int', brief: 'Records not yet shipped.' },
   'audit.health.backlog_bytes': { type: 'int', unit: 'By', brief: 'Bytes not yet shipped.' },
   'audit.health.backlog_seconds': { type: 'number', unit: 's', brief: 'Age of the oldest record not yet shipped.' },
   'audit.health.checkpoint_age_ms': { type: 'number', unit: 'ms', brief: 'Age of the last checkpoint.' },
   'audit.health.disk_free_bytes': { type: 'number', unit: 'By', brief: 'Space left for the journal.' },
+  'audit.health.journal_mode': {
+    type: 'string',
+    values: ['direct', 'buffered', 'failing'],
+    brief:
+      'How records are written: as ever, through a thread since the disk is slow, or waiting since it cannot be written.',
+  },
+  'audit.health.lost_records': { type: 'int', brief: 'Events that could not be recorded.' },
+  'audit.health.waiting_records': { type: 'int', brief: 'Records in memory that could not be written yet.' },
+  'audit.health.rejected_records': { type: 'int', brief: 'Records that the receiver refused for good.' },
   'audit.health.clock_steps': {
     type: 'int',
     brief: 'Times that the wall clock was stepped against the monotonic one.',

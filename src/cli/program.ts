@@ -2,9 +2,20 @@
 import { Command, CommanderError } from 'commander';
 import { isRiskTrailError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
+import { addCheckProofCommand } from './commands/check-proof.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addEventsCommand } from './commands/events.ts';
+import { addExplainCommand } from './commands/explain.ts';
+import { addExportCommand } from './commands/export.ts';
+import { addKeysCommand } from './commands/keys.ts';
+import { addProveCommand } from './commands/prove.ts';
+import { addQueryCommand } from './commands/query.ts';
+import { addReconcileCommand } from './commands/reconcile.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addSchemaCommand } from './commands/schema.ts';
+import { addShipCommand } from './commands/ship.ts';
+import { addStateCommand } from './commands/state.ts';
+import { addStatusCommand } from './commands/status.ts';
 import { addTailCommand } from './commands/tail.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { EXIT } from './exit-codes.ts';
@@ -20,6 +31,25 @@ Examples:
   $ risktrail verify ./risktrail-data --vkey /safe/momentum-bot.vkey
 `;
 
+const COMMANDS = [
+  addDemoCommand,
+  addEventsCommand,
+  addTailCommand,
+  addExplainCommand,
+  addStateCommand,
+  addReportCommand,
+  addQueryCommand,
+  addExportCommand,
+  addVerifyCommand,
+  addProveCommand,
+  addCheckProofCommand,
+  addReconcileCommand,
+  addStatusCommand,
+  addShipCommand,
+  addKeysCommand,
+  addSchemaCommand,
+];
+
 /** The program with its commands. What a command loads, it loads when it runs: help is quick. */
 export function createProgram(done: (status: number) => void): Command {
   const program = new Command('risktrail')
@@ -30,7 +60,7 @@ export function createProgram(done: (status: number) => void): Command {
     .addHelpText('after', EXAMPLES)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageLine(text)) });
-  for (const add of [addDemoCommand, addEventsCommand, addTailCommand, addVerifyCommand, addSchemaCommand]) {
+  for (const add of COMMANDS) {
     add(program, done);
   }
   for (const command of program.commands)

@@ -4,24 +4,68 @@ const FIRST_MS = 700;
 const EVERY_MS = 250;
 /** Carriage return and "erase to the end of the line". */
 const CLEAR = '\r\u001b[K';
+const BAR_WIDTH = 24;
+/** Before that much is done, what is left can't be told from what was. */
+const FIRST_ESTIMATE = 0.01;
+
+/** How far work has come. */
+export interface Progress {
+  readonly bytes: number;
+  /** 0 where it isn't known. */
+  readonly totalBytes: number;
+  readonly records: number;
+}
+
+/** `m:ss`, or `h:mm:ss`. */
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
+}
 
 /**
- * Runs `work`; if it takes long, shows what is being done and for how long, and takes the line away at the end.
- * @param monotonicMs clock to measure by
+ * The line that is shown: a bar, the share that is done, the rate, the time that is left, and what is being done.
+ * @param elapsedMs since the work began
  */
-export async function withProgress<T>(what: string, monotonicMs: () => number, work: () => Promise<T>): Promise<T> {
+export function progressLine(what: string, progress: Progress | undefined, elapsedMs: number): string {
+  if (progress === undefined || progress.totalBytes === 0) return `${what} … ${(elapsedMs / 1000).toFixed(0)} s`;
+  // A live trail is longer by the end than it was at the start.
+  const share = Math.min(1, progress.bytes / progress.totalBytes);
+  const filled = Math.floor(share * BAR_WIDTH);
+  const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
+  const rate = Math.round(progress.records / (elapsedMs / 1000)).toLocaleString('en-US');
+  const left = share < FIRST_ESTIMATE ? '' : `, ${duration((elapsedMs / 1000) * (1 / share - 1))} left`;
+  return `${bar} ${Math.floor(share * 100)} %, ${rate} records/s${left}: ${what}`;
+}
+
+/**
+ * Runs `work`; if it takes long, shows what is being done, how far it is and how long it will take, and takes the line away
+ * at the end.
+ * @param monotonicMs clock to measure by
+ * @param work is given a function to tell its progress by, or nothing where nobody looks
+ */
+export async function withProgress<T>(
+  what: string,
+  monotonicMs: () => number,
+  work: (onProgress: ((progress: Progress) => void) | undefined) => Promise<T>,
+): Promise<T> {
   const { stderr } = process;
-  if (!stderr.isTTY) return work();
+  if (!stderr.isTTY) return work(undefined);
   const startedMs = monotonicMs();
   let shown = false;
+  let latest: Progress | undefined;
   const timer = setInterval(() => {
     const elapsedMs = monotonicMs() - startedMs;
     if (elapsedMs < FIRST_MS) return;
     shown = true;
-    stderr.write(`${CLEAR}${what} … ${(elapsedMs / 1000).toFixed(0)} s`);
+    // A line that wraps could not be taken away.
+    stderr.write(`${CLEAR}${progressLine(what, latest, elapsedMs).slice(0, (stderr.columns ?? 80) - 1)}`);
   }, EVERY_MS);
   try {
-    return await work();
+    return await work((progress) => {
+      latest = progress;
+    });
   } finally {
     clearInterval(timer);
     if (shown) stderr.write(CLEAR);

@@ -45,6 +45,10 @@ export const ERRORS = {
     remedy:
       'Free disk space or mend the disk; the trail will say how many records are missing once it can be written again.',
   },
+  INTENT_NOT_DURABLE: {
+    message: '{event} is not on disk, and auditFailure refuses what adds risk without it: {reason}',
+    remedy: 'Nothing was sent. Mend the disk, or choose auditFailure: continue. Exits are never refused.',
+  },
   SIGNING_KEY_NOT_ED25519: {
     message: 'the signing key is no Ed25519 key but {type}',
     remedy: 'Give a PKCS#8 PEM of an Ed25519 private key (openssl genpkey -algorithm ed25519).',
@@ -61,6 +65,10 @@ export const ERRORS = {
     message: '{path}: {reason}',
     remedy: 'See that the file can be read by this user.',
   },
+  VERIFIED_CHECKPOINT_INVALID: {
+    message: '{path} is no verified checkpoint to go on from: {reason}',
+    remedy: 'Verify from the beginning, and save it anew with --save-checkpoint.',
+  },
   NOTHING_TO_VERIFY: {
     message: '{what}',
     remedy: 'Name a data directory or files that hold audit records.',
@@ -73,6 +81,46 @@ export const ERRORS = {
     message: 'line {line} of the verifier keys is no key',
     remedy: 'Give lines of the form <name>+<hash>+<base64>, as verifier.vkey holds them.',
   },
+  RECORD_NOT_FOUND: {
+    message: 'there is no audit record {record} in the trail',
+    remedy: 'Give its audit.record.id, or its sequence number with the option stream.',
+  },
+  STREAM_AMBIGUOUS: {
+    message: '{what} may be of several streams: {streams}',
+    remedy: 'Name the stream with the option stream.',
+  },
+  RECORD_NOT_COVERED: {
+    message: 'record {sequence} of {stream} is not covered by a checkpoint yet: {newest}',
+    remedy: 'Wait for a checkpoint of size {size} or more: the next one, or the one that closes the stream.',
+  },
+  CHECKPOINT_NOT_FOUND: {
+    message: 'there is no signed checkpoint {what}',
+    remedy: 'Give the size of one that stands in the trail, or a file that holds its note.',
+  },
+  PROOF_IMPOSSIBLE: {
+    message: 'no proof can be made: {reason}',
+    remedy: 'Run risktrail verify: it names what was changed or is missing. Another copy of the trail may be whole.',
+  },
+  PROOF_UNREADABLE: {
+    message: '{path}: neither a tlog-proof nor a consistency proof',
+    remedy: 'Give a file that risktrail prove wrote, unchanged.',
+  },
+  HANDOVER_IMPOSSIBLE: {
+    message: 'the key cannot be handed over: {reason}',
+    remedy: 'Correct what the message names; nothing was changed.',
+  },
+  FILE_UNWRITABLE: {
+    message: '{path}: {reason}',
+    remedy: 'See that the directory is there and can be written by this user.',
+  },
+  ANCHORS_MISSING: {
+    message: '{path}: no signed note in it',
+    remedy: 'Name a file of notes, or a directory with such files.',
+  },
+  LOKI_UNREADABLE: {
+    message: 'Loki cannot be read at {url}: {reason}',
+    remedy: 'Check the address, its user and the tenant, and that its limits allow the query.',
+  },
   DEMO_DATA_MISSING: {
     message: 'the price file {path} of the demo is missing',
     remedy: 'Install the package again: the file is part of it.',
@@ -84,6 +132,39 @@ export const ERRORS = {
   SETTINGS_FILE_UNREADABLE: {
     message: '{file}: the settings file cannot be used ({reason})',
     remedy: 'Correct the file, or name another with RISKTRAIL_CONFIG_FILE or the option configFile.',
+  },
+  RESTORE_OTHER_SERVICE: {
+    message: 'the trail in {path} is that of service "{found}", not of "{expected}"',
+    remedy:
+      'Give the service its own data directory, or start it with restore: false to begin a stream beside the others.',
+  },
+  RESTORE_OTHER_ACCOUNT: {
+    message: 'the trail in {path} is that of account "{found}", not of "{expected}"',
+    remedy: 'Give each account its own data directory, or start with restore: false to begin anew.',
+  },
+  RESTORE_CONFIG_CHANGED: {
+    message: '{layer} had other settings before the restart: {differs}',
+    remedy: "Give the settings of before, or choose onConfigChange: 'keep' or 'apply'.",
+  },
+  DUCKDB_MISSING: {
+    message: 'SQL over the trail needs the package @duckdb/node-api, which cannot be loaded: {reason}',
+    remedy: 'Install it beside risktrail: npm install @duckdb/node-api',
+  },
+  SQL_INVALID: {
+    message: 'the query cannot be run: {reason}',
+    remedy: 'The views and their columns are in docs/sql.md; DESCRIBE events tells those of one.',
+  },
+  SQL_NOT_READ_ONLY: {
+    message: 'expected one SELECT, got {received}',
+    remedy: 'The trail is read only: one statement, SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN.',
+  },
+  SQL_TIMEOUT: {
+    message: 'the query was stopped after {seconds} s',
+    remedy: 'Ask for less, such as fewer columns or a view of one family, or allow more time.',
+  },
+  NOTHING_TO_EXPLAIN: {
+    message: '{what}',
+    remedy: 'Name a time, an event, an order or a position of the trail; risktrail events shows what there is.',
   },
   CIRCUIT_BREAKER_REFUSED: {
     message: 'circuit breaker "{name}" refused the call: {reason}',

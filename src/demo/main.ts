@@ -71,6 +71,9 @@ async function play(dataDir: string, seed: number, bars: ReturnType<typeof loadM
     // Time is simulated: what is periodic is done by the book.
     snapshotIntervalMs: 0,
     healthCheckIntervalMs: 0,
+    // Two runs tell the same, however busy the machine, and nothing leaves it.
+    stallBudgetMs: 0,
+    shipping: 'off',
   });
   const book = new TrendBook(
     trail,

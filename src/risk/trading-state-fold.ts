@@ -28,11 +28,15 @@ export function foldTradingState(state: TradingStateState, event: RecordedTradin
     scope,
     actor: text('risk.actor') ?? '',
     reason: text('risk.reason') ?? '',
-    reasonCode: text('risk.reason.code'),
-    causeRecordId: text('risk.cause.record_id'),
-    causeEvent: text('risk.cause.event'),
-    untilMs: until === undefined ? undefined : Date.parse(until),
+    // What is absent is left out: a snapshot event holds the demands as they are.
+    ...given('reasonCode', text('risk.reason.code')),
+    ...given('causeRecordId', text('risk.cause.record_id')),
+    ...given('causeEvent', text('risk.cause.event')),
+    ...given('untilMs', until === undefined ? undefined : Date.parse(until)),
     recordId,
   };
   return { demands: [...others, demand] };
 }
+
+const given = <K extends string, V>(key: K, value: V | undefined): { readonly [k in K]?: V } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [k in K]?: V });

@@ -4,6 +4,7 @@ import { encodeConfig, encodeState } from '../risk/circuit-breaker/codec.ts';
 import { windowAttributes } from '../risk/circuit-breaker/events.ts';
 import { breakerStatusCode } from '../risk/circuit-breaker/state.ts';
 import type { BreakerChange, BreakerSnapshot } from './circuit-breaker-types.ts';
+import type { RestoredAttributes } from './restore-terms.ts';
 
 /** A state change as listeners see it. */
 export function changeOf(
@@ -26,14 +27,23 @@ export function changeOf(
   };
 }
 
-/** @param from the snapshot that it went on from */
-export function restoredEvent(snapshot: BreakerSnapshot, from: BreakerSnapshot): CatalogEvent {
+/**
+ * @param from the snapshot that it went on from
+ * @param ageMs age of the record that it comes from, where that is not when it was taken
+ */
+export function restoredEvent(
+  snapshot: BreakerSnapshot,
+  from: BreakerSnapshot,
+  ageMs: number | undefined,
+  further: RestoredAttributes,
+): CatalogEvent {
   const { name, state, config, savedAtMs } = snapshot;
   return catalogEvent('risk.circuit_breaker.restored', {
     'risk.circuit_breaker.name': name,
     'risk.circuit_breaker.state.new': state.status,
     ...windowAttributes(state, config, savedAtMs),
-    'risk.restored.age_ms': Math.max(0, savedAtMs - from.savedAtMs),
+    'risk.restored.age_ms': ageMs ?? Math.max(0, savedAtMs - from.savedAtMs),
+    ...further,
     ...(from.recordId === undefined ? {} : { 'risk.restored.record_id': from.recordId }),
   });
 }

@@ -4,7 +4,12 @@ import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { Listeners, type Subscription } from '../core/listeners.ts';
 import { readFields } from '../core/read-fields.ts';
 import type { BreakerDecision, BreakerInput, ManualAct } from '../risk/circuit-breaker/input.ts';
-import { type BreakerConfig, type CircuitBreakerOptions, readBreakerOptions } from '../risk/circuit-breaker/options.ts';
+import {
+  type BreakerConfig,
+  type CircuitBreakerOptions,
+  optionsOf,
+  readBreakerOptions,
+} from '../risk/circuit-breaker/options.ts';
 import {
   adaptState,
   type BreakerState,
@@ -29,6 +34,7 @@ import type {
 } from './circuit-breaker-types.ts';
 import { type FailureReport, failureInfo } from './failure-info.ts';
 import type { LayerHost } from './layer-host.ts';
+import { clockStepAttributes, NO_CHANGE, type RestoreTerms, settleConfigChange } from './restore-terms.ts';
 
 export type { CircuitBreakerOptions } from '../risk/circuit-breaker/options.ts';
 export type {
@@ -45,13 +51,15 @@ export type {
 
 /**
  * @param from snapshot of an earlier process to go on from; remaining waits count from when it opened
- * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN
+ * @param terms how it goes on; by default with the settings given now
+ * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN, RESTORE_CONFIG_CHANGED
  */
 export function createCircuitBreaker(
   host: LayerHost,
   name: string,
   options?: CircuitBreakerOptions,
   from?: BreakerSnapshot,
+  terms?: RestoreTerms,
 ): CircuitBreaker {
   if (typeof name !== 'string' || name.trim() === '') {
     throw new RiskTrailError('OPTION_INVALID', {
@@ -60,7 +68,7 @@ export function createCircuitBreaker(
       received: typeof name === 'string' ? '""' : typeof name,
     });
   }
-  return new InstrumentedBreaker(host, name, options ?? {}, from);
+  return new InstrumentedBreaker(host, name, options ?? {}, from, terms);
 }
 
 interface Issued {
@@ -84,20 +92,32 @@ class InstrumentedBreaker implements CircuitBreaker {
   readonly #unheard: BreakerChange[] = [];
   #telling = false;
 
-  constructor(host: LayerHost, name: string, options: CircuitBreakerOptions, from: BreakerSnapshot | undefined) {
+  constructor(
+    host: LayerHost,
+    name: string,
+    options: CircuitBreakerOptions,
+    from: BreakerSnapshot | undefined,
+    terms: RestoreTerms | undefined,
+  ) {
     const owner = `circuitBreaker("${name}")`;
-    const { config, isFailure } = readBreakerOptions(owner, options);
+    const { config: given, isFailure } = readBreakerOptions(owner, options);
     const earlier = from === undefined ? undefined : readSnapshot(`${owner}.snapshot`, from);
+    const changed =
+      earlier === undefined ? NO_CHANGE : settleConfigChange(`circuit breaker "${name}"`, earlier.config, given, terms);
+    const config = earlier !== undefined && changed.keep ? Object.freeze(earlier.config) : given;
     this.name = name;
     this.#host = host;
-    this.#options = { ...options };
+    this.#options = changed.keep ? { ...optionsOf(config), isFailure } : { ...options };
     this.#config = config;
     this.#isFailure = isFailure;
     this.#listeners = new Listeners((error) => host.report(error, `circuit breaker ${name} listener`));
     this.#clock = createBreakerClock(host.clock);
     const now = this.#clock.read().now;
     this.#state = earlier === undefined ? initialBreakerState(now) : this.#resume(earlier, now);
-    if (earlier !== undefined) this.#emit(restoredEvent(this.#snapshotAt(now), earlier));
+    if (earlier !== undefined) {
+      const further = { ...changed.attributes, ...clockStepAttributes(now, earlier.savedAtMs) };
+      this.#emit(restoredEvent(this.#snapshotAt(now), earlier, terms?.ageMs, further));
+    }
     this.#emit(this.#snapshotEvent());
     this.#driveGate(undefined);
     host.onSnapshot(() => [this.#snapshotEvent()]);

@@ -6,12 +6,16 @@ export interface FailureReport {
   readonly count: number;
   /** Failures by where they happened. */
   readonly byWhere: Readonly<Record<string, number>>;
+  /** Troubles of others that are tried again, such as a receiver that is away. */
+  readonly warnings: number;
   readonly last?: { readonly where: string; readonly message: string; readonly time: string };
 }
 
 export interface Failures {
   /** Never throws. */
   report(error: unknown, where: string): void;
+  /** What comes from outside and is tried again: a receiver that is away. Counted apart, told to `diag`. Never throws. */
+  warn(error: unknown, where: string): void;
   read(): FailureReport;
 }
 
@@ -23,6 +27,7 @@ const THEN_EVERY = 1000;
 export function createFailures(now: () => number): Failures {
   const byWhere: Record<string, number> = Object.create(null);
   let count = 0;
+  let warnings = 0;
   let last: FailureReport['last'];
   return {
     report(error, where) {
@@ -39,6 +44,14 @@ export function createFailures(now: () => number): Failures {
         // A throwing diag logger or an error whose message throws: it is counted, and there is nobody left to tell.
       }
     },
-    read: () => ({ count, byWhere: { ...byWhere }, ...(last === undefined ? {} : { last }) }),
+    warn(error, where) {
+      try {
+        warnings++;
+        diag.warn(`risktrail: ${where}: ${error instanceof Error ? error.message : String(error)}`);
+      } catch {
+        // As above.
+      }
+    },
+    read: () => ({ count, warnings, byWhere: { ...byWhere }, ...(last === undefined ? {} : { last }) }),
   };
 }

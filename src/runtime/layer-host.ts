@@ -2,6 +2,8 @@
 import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { type Clock, toHrTime } from '../core/clock.ts';
+import { ROUND_EVENT, ROUND_LAYERS, snapshotLayer } from '../risk/risk-state.ts';
+import type { TradingStateState } from '../risk/trading-state.ts';
 import { settle } from '../telemetry/context.ts';
 import type { TrailHost } from './host.ts';
 import { createTradingGate, type TradingGate } from './trading-gate.ts';
@@ -18,15 +20,20 @@ export interface LayerHostOptions {
   /** Records an event; never throws. */
   emit(event: CatalogEvent): string | undefined;
   report(error: unknown, where: string): void;
+  /** Demands on the gate to go on from after a restart. */
+  readonly tradingState?: TradingStateState | undefined;
+  /** Account that the service trades; on every round of snapshots. */
+  readonly accountId?: string | undefined;
 }
 
 /** A host whose layers are asked for their snapshots by `takeSnapshots`. */
 export interface TrailLayerHost extends LayerHost {
+  /** Records a round of snapshots: the gate's first, which lists the layers whose snapshots follow. */
   takeSnapshots(): void;
 }
 
 export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
-  const { clock, recordInputs, tracer, emit, report } = options;
+  const { clock, recordInputs, tracer, emit, report, accountId } = options;
   const takers = new Set<() => readonly CatalogEvent[]>();
 
   /** Our own spans' calls go through here: a foreign SDK may throw. */
@@ -73,12 +80,18 @@ export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
       return { dispose: () => void takers.delete(take) };
     },
     takeSnapshots() {
-      for (const take of takers) {
-        quietly('snapshot', () => {
-          for (const event of take()) emit(event);
-        });
+      const events: CatalogEvent[] = [];
+      for (const take of takers) quietly('snapshot', () => events.push(...take()));
+      const layers = events.filter((one) => one.name !== ROUND_EVENT).map((one) => snapshotLayer(one) ?? one.name);
+      for (const event of events) {
+        const attributes = {
+          ...event.attributes,
+          [ROUND_LAYERS]: layers,
+          ...(accountId === undefined ? {} : { 'trading.account.id': accountId }),
+        };
+        emit(event.name === ROUND_EVENT ? ({ name: event.name, attributes } as CatalogEvent) : event);
       }
     },
   };
-  return { ...base, gate: createTradingGate(base) };
+  return { ...base, gate: createTradingGate(base, options.tradingState) };
 }

@@ -16,6 +16,7 @@ import { isBeyond } from '../risk/portfolio-limits/result.ts';
 import type { InputEffect } from '../risk/portfolio-limits/run.ts';
 import {
   applyLimitsChange,
+  dailyLoss,
   drawdownRatio,
   initialLimitsState,
   type LimitsSnapshot,
@@ -25,6 +26,13 @@ import {
 } from '../risk/portfolio-limits/state.ts';
 import type { GateAnswer, GateQuestion } from '../risk/trading-state.ts';
 import type { LayerHost } from './layer-host.ts';
+import {
+  clockStepAttributes,
+  NO_CHANGE,
+  type RestoredAttributes,
+  type RestoreTerms,
+  settleConfigChange,
+} from './restore-terms.ts';
 
 export type { LimitDecision } from '../risk/portfolio-limits/decision.ts';
 export type { LimitHealth, PortfolioHealth } from '../risk/portfolio-limits/health.ts';
@@ -98,15 +106,25 @@ export interface PortfolioLimits {
 
 /**
  * @param options see {@link PortfolioLimitsOptions}
- * @param restored a snapshot to go on from after a restart, under the options given; one that is none is reported and left
- * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN
+ * @param restored a snapshot to go on from after a restart; one that is none is reported and left
+ * @param terms how it goes on; by default with the options given now
+ * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN, RESTORE_CONFIG_CHANGED
  */
 export function createPortfolioLimits(
   host: LayerHost,
   options: PortfolioLimitsOptions,
   restored?: LimitsSnapshot,
+  terms: LimitsRestoreTerms = {},
 ): PortfolioLimits {
-  return new InstrumentedLimits(host, readLimitsOptions(options), restored);
+  return new InstrumentedLimits(host, readLimitsOptions(options), restored, terms);
+}
+
+/** How limits go on, and what is told of where from. */
+export interface LimitsRestoreTerms extends RestoreTerms {
+  /** Record that the snapshot comes from. */
+  readonly recordId?: string | undefined;
+  /** Time of the last record before the restart, epoch milliseconds. */
+  readonly lastMs?: number | undefined;
 }
 
 const WHERE = 'portfolio limits';
@@ -116,16 +134,33 @@ class InstrumentedLimits implements PortfolioLimits {
   #limits: CompiledLimits;
   #state: LimitsState;
 
-  constructor(host: LayerHost, options: Readonly<PortfolioLimitsOptions>, restored: LimitsSnapshot | undefined) {
+  constructor(
+    host: LayerHost,
+    options: Readonly<PortfolioLimitsOptions>,
+    restored: LimitsSnapshot | undefined,
+    terms: LimitsRestoreTerms,
+  ) {
     this.#host = host;
     this.#limits = compileLimits(options, LIMIT_NAMES);
-    this.#state = this.#firstState(options, restored);
+    const state = this.#restoredState(restored);
+    const change = state === undefined ? NO_CHANGE : settleConfigChange(WHERE, state.config, options, terms);
+    const before = change === NO_CHANGE ? undefined : this.#limitsOf(state!);
+    // What is in force at first are the limits of before; those given now take their place as any change of limits does.
+    if (before !== undefined) this.#limits = before;
+    this.#state =
+      state === undefined ? initialLimitsState(options, this.#now()) : { ...state, config: this.#limits.options };
     this.#guard(undefined, () => {
+      if (state !== undefined) host.emit(this.#restoredEvent(change.attributes, terms));
       // The first event of a set: a rebuild starts from it.
       host.emit(this.#snapshotEvent());
       host.onSnapshot(() => [this.#snapshotEvent()]);
       this.#demandAgain();
     });
+    if (before !== undefined && !change.keep) {
+      const limits = compileLimits(options, LIMIT_NAMES);
+      const reason = 'the service was started with other limits';
+      this.#input({ type: 'configured', limits, actor: 'restore', reason });
+    }
     this.#input({ type: 'tick' });
   }
 
@@ -289,13 +324,32 @@ class InstrumentedLimits implements PortfolioLimits {
     return Math.floor(this.#host.clock.now());
   }
 
-  #firstState(options: Readonly<PortfolioLimitsOptions>, restored: LimitsSnapshot | undefined): LimitsState {
-    const fresh = initialLimitsState(options, this.#now());
-    if (restored === undefined) return fresh;
+  #restoredState(restored: LimitsSnapshot | undefined): LimitsState | undefined {
+    if (restored === undefined) return undefined;
     const state = limitsStateOf(restored);
-    if (state !== undefined) return { ...state, config: options };
-    this.#host.report(new TypeError('not a snapshot of portfolio limits'), WHERE);
-    return fresh;
+    if (state === undefined) this.#host.report(new TypeError('not a snapshot of portfolio limits'), WHERE);
+    return state;
+  }
+
+  /** The limits that were in force; undefined where they cannot be read, or hold for another scope than those given now. */
+  #limitsOf({ config }: LimitsState): CompiledLimits | undefined {
+    const { options } = this.#limits;
+    if (config.scope !== options.scope || config.name !== options.name) return undefined;
+    return this.#guard(undefined, () => compileLimits(readLimitsOptions(config, 'restored'), LIMIT_NAMES));
+  }
+
+  #restoredEvent(further: RestoredAttributes, { recordId, ageMs, lastMs }: LimitsRestoreTerms): CatalogEvent {
+    const { day } = this.#state;
+    const attributes: Building<'risk.portfolio_limit.restored'> = {
+      ...(recordId === undefined ? {} : { 'risk.restored.record_id': recordId }),
+      ...(ageMs === undefined ? {} : { 'risk.restored.age_ms': ageMs }),
+      ...further,
+      ...(lastMs === undefined ? {} : clockStepAttributes(this.#now(), lastMs)),
+      'risk.daily_loss': dailyLoss(this.#state),
+      'risk.until': new Date(day.resetMs).toISOString(),
+    };
+    setName(attributes, this.#limits.options);
+    return catalogEvent('risk.portfolio_limit.restored', attributes);
   }
 
   /** After a restart: the gate must know of a breach that still holds, even where its own state was not restored. */

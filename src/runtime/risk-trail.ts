@@ -2,6 +2,7 @@
 
 import type { JournalStats } from '../audit/journal/journal.ts';
 import type { EmittableAttributes, EmittableName, EventFamily, NoFamily } from '../catalog/define-events.ts';
+import type { OpenOrders } from '../risk/open-orders.ts';
 import type { TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, EmitterCounts } from '../telemetry/emitter.ts';
 import type { TrailLogger } from '../telemetry/logger.ts';
@@ -10,14 +11,20 @@ import type { CircuitBreaker, CircuitBreakerOptions } from './circuit-breaker.ts
 import type { FailureReport } from './failures.ts';
 import type { PortfolioLimits, PortfolioLimitsOptions } from './portfolio-limits.ts';
 import type { PositionSizeInput, PositionSizeResult } from './position-size.ts';
+import type { RestoreReport } from './restore.ts';
 import type { Settings } from './settings.ts';
 import type { SignalContext, SignalInput, SignalVerdict } from './signal-validation.ts';
 import type { TradingGate, TradingState } from './trading-gate.ts';
+import type { ServiceHealth } from './trail-services.ts';
 import type { TrailingStops, TrailingStopsOptions } from './trailing-stops.ts';
+import type { AheadRecord } from './write-ahead.ts';
 
 /** How the trail is, as `trail.health()` tells. */
-export interface TrailHealth {
-  /** `degraded`: records were lost or something of ours failed; `disabled`: nothing is recorded; `closed`. */
+export interface TrailHealth extends ServiceHealth {
+  /**
+   * `degraded`: records were lost, the disk is slow or can't be written, nothing gets through to the receiver, or something of
+   * ours failed; `disabled`: nothing is recorded; `closed`.
+   */
   readonly status: 'healthy' | 'degraded' | 'disabled' | 'closed';
   readonly uptimeMs: number;
   readonly tradingState: TradingState;
@@ -42,18 +49,39 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
   /** Verifier key of the stream's writer; empty when disabled. */
   readonly verifierKey: string;
   readonly settings: Settings;
+  /** What was found of an earlier process; absent where there was none, or nothing is to be restored. */
+  readonly restored: RestoreReport | undefined;
   /** The gate that says whether an order may add risk: halt, reduce, resume, kill switch. */
   readonly gate: TradingGate;
 
   /**
    * Records an event, tied to the active span and context.
-   * @returns its record id; nothing where the event is of class telemetry, or could not be written (`health()` tells).
+   * @returns its record id; nothing where the event is of class telemetry, or was lost. While the disk is slow or can't be
+   * written the record waits in memory: `health().journal.mode` tells, and `commit()` waits for it.
    */
   emit<N extends EmittableName<F>>(
     name: N,
     attributes: EmittableAttributes<F, N>,
     options?: EmitOptions,
   ): string | undefined;
+
+  /**
+   * Records an event and then acts: with `durability: 'disk'` only once the record is on disk. The call that sends an order
+   * belongs in here. What `act` returns or throws passes through.
+   * @example
+   * const order = await trail.writeAhead('order.intent', intent, () => exchange.createOrder('BTC/USDT', 'limit', 'buy', 0.1, 61_000));
+   * @throws RiskTrailError INTENT_NOT_DURABLE where the disk fails and `auditFailure` refuses; never for an exit
+   */
+  writeAhead<N extends EmittableName<F>, T>(
+    name: N,
+    attributes: EmittableAttributes<F, N>,
+    act: (ahead: AheadRecord) => T | Promise<T>,
+  ): Promise<T>;
+  /**
+   * Resolves when every record so far is on disk. Calls that come together share one `fdatasync`.
+   * @throws RiskTrailError AUDIT_NOT_DURABLE where the disk fails
+   */
+  commit(): Promise<void>;
 
   /** Runs `fn` with the context on every event and span within. What `fn` returns or throws passes through. */
   withContext<T>(trailContext: TrailContext, fn: () => T): T;
@@ -66,15 +94,17 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
   /** A plain leveled logger: class telemetry, never part of the proof. */
   logger(category: string): TrailLogger;
 
-  /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
+  /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN, RESTORE_CONFIG_CHANGED */
   circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker;
   /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
   trailingStops(options: TrailingStopsOptions): TrailingStops;
-  /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN */
+  /** @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN, RESTORE_CONFIG_CHANGED */
   portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits;
   sizePosition(input: PositionSizeInput): PositionSizeResult;
   validateSignal(signal: SignalInput, against?: SignalContext): SignalVerdict;
 
+  /** Orders whose end was not recorded, of before a restart too: intents, orders at the venue, unknown outcomes. */
+  openOrders(): OpenOrders;
   /** Records the state of every layer now, as the snapshot interval does. */
   snapshot(): void;
   health(): TrailHealth;

@@ -4,8 +4,12 @@ import type { Journal } from '../audit/journal/journal.ts';
 import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { foldOpenOrders, isOrderEvent, NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
+import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
+import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, Emitter } from '../telemetry/emitter.ts';
+import { observeHealth } from '../telemetry/health-metrics.ts';
 import { createLogger, type TrailLogger } from '../telemetry/logger.ts';
 import type { Telemetry } from '../telemetry/providers.ts';
 import type { Redactor } from '../telemetry/redaction.ts';
@@ -14,15 +18,20 @@ import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker }
 import { currentTrail, setCurrentTrail } from './current.ts';
 import { failureInfo } from './failure-info.ts';
 import type { Failures } from './failures.ts';
+import { healthFigures } from './health-figures.ts';
 import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
 import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
 import { createPositionSizing, type PositionSizing } from './position-size.ts';
 import { watchProcessExit } from './process-exit.ts';
+import type { Restored, RestoreReport } from './restore.ts';
+import { clockStepAttributes } from './restore-terms.ts';
 import type { RiskTrail, TrailHealth } from './risk-trail.ts';
 import type { Settings } from './settings.ts';
 import { createSignalValidation, type SignalValidation } from './signal-validation.ts';
-import type { TradingGate } from './trading-gate.ts';
+import { RESTORE_SOURCE, type TradingGate, type TradingState } from './trading-gate.ts';
+import type { TrailServices } from './trail-services.ts';
 import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
+import { type AheadRecord, writeAhead } from './write-ahead.ts';
 
 /** How often what is due by time alone (cool-downs, unlock times, hung probes) is looked for in an idle service. */
 const TICK_MS = 1000;
@@ -51,11 +60,28 @@ export interface TrailParts {
   readonly failures: Failures;
   /** Absent when disabled. */
   readonly journal: Journal | undefined;
+  /** What runs beside the journal. Absent when disabled. */
+  readonly services: TrailServices | undefined;
   readonly emitter: Emitter;
   readonly telemetry: Telemetry;
   readonly redactor: Redactor;
   /** The settings as `system.start` tells them, masked. */
   readonly configuration: Readonly<Record<string, unknown>>;
+  /** What an earlier process left; absent where there was none, or nothing is to be restored. */
+  readonly restored: Restored | undefined;
+}
+
+/** A round of snapshots is due after so many records: a restart reads back to the last round. */
+const ROUND_RECORDS = 5000;
+
+/** Source of the gate's demand while the journal cannot be written. */
+const JOURNAL_SOURCE = 'audit_journal';
+
+type OrderAttributes = Readonly<Record<string, unknown>>;
+
+/** Name of a set of stops or limits, where the options can be read: what is wrong with them is told by their layer. */
+function nameOf(options: { readonly name?: string | undefined }): string {
+  return typeof options?.name === 'string' ? options.name : 'default';
 }
 
 export class RunningTrail implements RiskTrail {
@@ -69,13 +95,18 @@ export class RunningTrail implements RiskTrail {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #breakers = new Set<string>();
   readonly #unwatch: () => void;
+  readonly #metrics: { dispose(): void };
   readonly #failurePolicy: 'REDUCING' | 'HALTED' | undefined;
+  readonly #restored: Restored | undefined;
+  #orders: OpenOrders;
+  /** Audit events since the last round of snapshots. */
+  #sinceRound = 0;
   #journalFailed = false;
   #closing: Promise<void> | undefined;
   #ended = false;
 
   constructor(parts: TrailParts) {
-    const { settings, failures, emitter, telemetry } = parts;
+    const { settings, failures, emitter, telemetry, restored } = parts;
     this.settings = settings;
     this.#parts = parts;
     this.#startedMs = settings.clock.monotonic();
@@ -86,7 +117,12 @@ export class RunningTrail implements RiskTrail {
       tracer: telemetry.tracer,
       emit: (event) => this.#emit(event),
       report: failures.report,
+      tradingState: restored?.state.tradingState,
+      accountId: settings.accountId,
     });
+    this.#restored = restored;
+    this.#orders = restored?.state.openOrders ?? NO_ORDERS;
+    this.#host.onSnapshot(() => this.#snapshotsOfOthers());
     this.#timing = createTiming({
       tracer: telemetry.tracer,
       clock: settings.clock,
@@ -96,6 +132,7 @@ export class RunningTrail implements RiskTrail {
     });
     this.#sizing = createPositionSizing(this.#host);
     this.#validation = createSignalValidation(this.#host);
+    if (restored !== undefined) this.#emit(restored.event);
     this.#emit({
       name: 'system.start',
       attributes: {
@@ -103,12 +140,15 @@ export class RunningTrail implements RiskTrail {
         'system.config': parts.configuration,
       },
     });
+    if (restored !== undefined) this.#goOn(restored);
     this.#every(TICK_MS, () => {
       this.#followJournal();
       this.gate.tick();
     });
     this.#every(settings.snapshotIntervalMs, () => this.snapshot());
     this.#every(settings.healthCheckIntervalMs, () => this.#healthCheck());
+    this.#metrics = observeHealth(() => healthFigures(this.health(), settings.clock.now()), failures.report);
+    parts.services?.start(() => this.health());
     this.#unwatch = watchProcessExit(
       {
         onExit: (reason) => this.#endNow(reason),
@@ -130,6 +170,14 @@ export class RunningTrail implements RiskTrail {
     return this.#parts.journal?.vkey ?? '';
   }
 
+  get restored(): RestoreReport | undefined {
+    return this.#restored?.report;
+  }
+
+  openOrders(): OpenOrders {
+    return this.#orders;
+  }
+
   get gate(): TradingGate {
     return this.#host.gate;
   }
@@ -138,8 +186,72 @@ export class RunningTrail implements RiskTrail {
     const usable = options == null ? undefined : this.#usableOptions(options);
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
+    if (recordId !== undefined) this.#recorded(name, recordId, attributes);
     this.#followJournal();
     return recordId;
+  }
+
+  #recorded(name: string, recordId: string, attributes: object): void {
+    if (typeof name === 'string' && isOrderEvent(name)) {
+      const event = { name, recordId, timeMs: this.settings.clock.now(), attributes: attributes as OrderAttributes };
+      this.#guard('open orders', () => {
+        this.#orders = foldOpenOrders(this.#orders, event);
+      });
+    }
+    if (++this.#sinceRound < ROUND_RECORDS || this.settings.snapshotIntervalMs === 0) return;
+    this.#sinceRound = 0;
+    // A layer may be in the midst of recording what it did: when it is through, its state and its events are one.
+    queueMicrotask(() => {
+      if (!this.#ended) this.#guard('snapshot', () => this.snapshot());
+    });
+  }
+
+  #guard(where: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#parts.failures.report(error, where);
+    }
+  }
+
+  /** The trail holds the state of an earlier process: the gate has gone on from it already. */
+  #goOn({ report, state }: Restored): void {
+    const { outcome, reason, recordId, ageMs } = report;
+    const { demands } = state.tradingState;
+    if (demands.length > 0) {
+      const trading = effectiveState(state.tradingState, GLOBAL_SCOPE);
+      this.#emit({
+        name: 'risk.trading_state_restored',
+        attributes: {
+          'risk.trading_state.new': trading,
+          'risk.trading_state.code': tradingStateCode(trading),
+          ...(recordId === undefined ? {} : { 'risk.restored.record_id': recordId }),
+          ...(ageMs === undefined ? {} : { 'risk.restored.age_ms': ageMs }),
+          ...(state.last === undefined ? {} : clockStepAttributes(this.settings.clock.now(), state.last.timeMs)),
+        },
+      });
+    }
+    // It was about the journal of the process that ended.
+    if (demands.some((one) => one.source === JOURNAL_SOURCE)) this.#demandForJournal(false, 'ACTIVE');
+    if (outcome === 'halted') {
+      this.gate.demand({
+        ...{ source: RESTORE_SOURCE, state: 'HALTED', actor: RESTORE_SOURCE },
+        reason: `the trail is not to be trusted: ${reason ?? ''}`,
+        reasonCode: 'TRAIL_NOT_TRUSTED',
+      });
+    }
+    // From here on a restart finds every layer in this stream.
+    this.snapshot();
+  }
+
+  /** What is in no layer's own snapshot: open orders, and layers of before that nobody has made yet. */
+  #snapshotsOfOthers(): readonly CatalogEvent[] {
+    const events = [...(this.#restored?.layers.snapshots() ?? [])];
+    if (this.#orders.length > 0) {
+      const attributes = { 'risk.snapshot': { orders: this.#orders } };
+      events.push({ name: 'risk.open_orders_snapshot', attributes });
+    }
+    return events;
   }
 
   /** A wrong option must not cost the record: it is left out and reported. */
@@ -165,10 +277,14 @@ export class RunningTrail implements RiskTrail {
     const failing = this.#parts.journal?.failing === true;
     if (failing === this.#journalFailed) return;
     this.#journalFailed = failing;
+    this.#demandForJournal(failing, failing ? state : 'ACTIVE');
+  }
+
+  #demandForJournal(failing: boolean, state: TradingState): void {
     this.gate.demand({
-      source: 'audit_journal',
-      state: failing ? state : 'ACTIVE',
-      actor: 'audit_journal',
+      source: JOURNAL_SOURCE,
+      state,
+      actor: JOURNAL_SOURCE,
       reason: failing ? 'the audit journal cannot be written' : 'the audit journal can be written again',
       reasonCode: failing ? 'AUDIT_JOURNAL_FAILED' : 'AUDIT_JOURNAL_RECOVERED',
     });
@@ -176,6 +292,20 @@ export class RunningTrail implements RiskTrail {
 
   #emit(event: CatalogEvent): string | undefined {
     return this.emit(event.name, event.attributes);
+  }
+
+  writeAhead<T>(
+    name: string,
+    attributes: Readonly<Record<string, unknown>>,
+    act: (ahead: AheadRecord) => T | Promise<T>,
+  ): Promise<T> {
+    const { settings, journal, failures } = this.#parts;
+    const emit = (one: string, its: Readonly<Record<string, unknown>>) => this.emit(one as never, its as never);
+    return writeAhead({ settings, journal, emit, report: failures.report }, name, attributes, act);
+  }
+
+  async commit(): Promise<void> {
+    await this.#parts.journal?.commit();
   }
 
   withContext<T>(trailContext: TrailContext, fn: () => T): T {
@@ -211,17 +341,28 @@ export class RunningTrail implements RiskTrail {
         received: describeValue(name),
       });
     }
-    const breaker = createCircuitBreaker(this.#host, name, options);
+    const from = this.#restored?.layers.breaker(name);
+    const terms = { onConfigChange: this.settings.onConfigChange, ageMs: from?.ageMs };
+    const breaker = createCircuitBreaker(this.#host, name, options, from?.snapshot, terms);
     this.#breakers.add(name);
+    this.#restored?.layers.take(breakerKey(name));
     return breaker;
   }
 
   trailingStops(options: TrailingStopsOptions): TrailingStops {
-    return createTrailingStops(this.#host, options);
+    const set = nameOf(options);
+    const stops = createTrailingStops(this.#host, options, this.#restored?.layers.stops(set));
+    this.#restored?.layers.take(stopsKey(set));
+    return stops;
   }
 
   portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits {
-    return createPortfolioLimits(this.#host, options);
+    const set = nameOf(options);
+    const from = this.#restored?.layers.limits(set);
+    const terms = { ...from, onConfigChange: this.settings.onConfigChange };
+    const limits = createPortfolioLimits(this.#host, options, from?.snapshot, terms);
+    this.#restored?.layers.take(limitsKey(set));
+    return limits;
   }
 
   readonly sizePosition: PositionSizing['sizePosition'] = (input) => this.#sizing.sizePosition(input);
@@ -230,6 +371,7 @@ export class RunningTrail implements RiskTrail {
     this.#validation.validateSignal(signal, against);
 
   snapshot(): void {
+    this.#sinceRound = 0;
     this.#host.takeSnapshots();
   }
 
@@ -242,16 +384,19 @@ export class RunningTrail implements RiskTrail {
   }
 
   health(): TrailHealth {
-    const { settings, journal, emitter, telemetry, failures } = this.#parts;
+    const { settings, journal, services, emitter, telemetry, failures } = this.#parts;
     const stats = journal?.stats();
+    const beside = services?.health() ?? {};
     const failed = failures.read();
-    const troubled = failed.count > 0 || (stats !== undefined && (stats.degraded || stats.lostRecords > 0));
+    const slow = stats !== undefined && (stats.degraded || stats.mode !== 'direct' || stats.lostRecords > 0);
+    const troubled = failed.count > 0 || slow || beside.shipping?.failing === true;
     const status = settings.disabled ? 'disabled' : this.#ended ? 'closed' : troubled ? 'degraded' : 'healthy';
     return {
       status,
       uptimeMs: settings.clock.monotonic() - this.#startedMs,
       tradingState: this.gate.state(),
       ...(stats === undefined ? {} : { journal: stats }),
+      ...beside,
       emitted: emitter.counts(),
       dropped: telemetry.dropped(),
       failures: failed,
@@ -278,11 +423,11 @@ export class RunningTrail implements RiskTrail {
 
   async #close(reason: string): Promise<void> {
     if (this.#ended) return;
-    const { journal, telemetry, failures } = this.#parts;
+    const { journal, services, telemetry, failures } = this.#parts;
     try {
       this.#recordEnd(reason);
       await journal?.close(reason);
-      await telemetry.shutdown(TELEMETRY_MS);
+      await Promise.all([services?.stop(() => this.health()), telemetry.shutdown(TELEMETRY_MS)]);
     } catch (error) {
       failures.report(error, 'close');
     }
@@ -295,6 +440,7 @@ export class RunningTrail implements RiskTrail {
       if (!this.#ended) this.#recordEnd(reason);
       // Where an orderly close was under way it is cut short here: the stream is closed once, by whoever comes last.
       this.#parts.journal?.closeSync(reason);
+      this.#parts.services?.stopNow(() => this.health());
     } catch (error) {
       // A throw in here would become the program's exit code.
       this.#parts.failures.report(error, 'exit');
@@ -317,6 +463,7 @@ export class RunningTrail implements RiskTrail {
 
   #forget(): void {
     this.#unwatch();
+    this.#metrics.dispose();
     if (currentTrail() === (this as RiskTrail)) setCurrentTrail(undefined);
   }
 

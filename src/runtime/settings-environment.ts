@@ -4,13 +4,7 @@ import { nearest } from '../core/options.ts';
 import { SETTINGS, type SettingDefinition, type VariableKind } from './settings-table.ts';
 
 /** Variables whose names are promised to coming features: accepted, told of in `unusedVariables`, and without effect. */
-export const RESERVED_VARIABLES: readonly string[] = [
-  'RISKTRAIL_DURABILITY',
-  'RISKTRAIL_RETENTION_DAYS',
-  'RISKTRAIL_ON_ERROR',
-  'RISKTRAIL_MAX_BYTES',
-  'RISKTRAIL_INSTRUMENTATIONS',
-];
+export const RESERVED_VARIABLES: readonly string[] = ['RISKTRAIL_ON_ERROR', 'RISKTRAIL_INSTRUMENTATIONS'];
 
 /** Environment variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -11,6 +11,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** What happens to trading when the journal cannot be written. */
 export type AuditFailure = 'continue' | 'reduce-only' | 'halt';
 
+/** Whether an event that must not be lost is on disk before what it announces is done. */
+export type Durability = 'process' | 'disk';
+
 /** What `startRiskTrail` is told; everything but the service's name has a default. */
 export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   /** Name of the service, as every record and span carries it. Else OTEL_SERVICE_NAME, else `service.name` of OTEL_RESOURCE_ATTRIBUTES. */
@@ -29,6 +32,35 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly checkpointRecords?: number | undefined;
   /** … or after this time, in milliseconds. @default 1000 */
   readonly checkpointIntervalMs?: number | undefined;
+  /**
+   * `disk`: the events of `durableEvents` are on disk before `writeAhead` goes on. `process`: they survive the death of the
+   * process, not a power cut. @default 'process'
+   */
+  readonly durability?: Durability | undefined;
+  /** Events that `durability: 'disk'` is about. @default ['order.intent'] */
+  readonly durableEvents?: readonly string[] | undefined;
+  /** A write that takes longer than this, in milliseconds, hands further writes to a thread; 0: none does. @default 20 */
+  readonly stallBudgetMs?: number | undefined;
+  /** Records that can't be written wait in memory, up to so many bytes. @default 8_000_000 */
+  readonly waitBufferBytes?: number | undefined;
+  /** The journal may take so many bytes of the disk; beyond them it counts as full. @default no bound */
+  readonly maxBytes?: number | undefined;
+  /** Whether full segments are compressed. @default true */
+  readonly sealSegments?: boolean | undefined;
+  /** Closes a segment at midnight UTC, too. @default false */
+  readonly sealDaily?: boolean | undefined;
+  /** Removes what is older than so many days, once it is signed and, where it is shipped, reconciled. @default for ever */
+  readonly retentionDays?: number | undefined;
+  /** Removes the oldest segments where all take more bytes than this. @default no bound */
+  readonly retentionMaxBytes?: number | undefined;
+  /** Removes the oldest segments where there are more than this. @default no bound */
+  readonly retentionMaxSegments?: number | undefined;
+  /** Where each signed checkpoint goes: `dir:…`, `file:…` or an http(s) address. @default none */
+  readonly anchors?: readonly string[] | undefined;
+  /** `auto` sends the trail where the standard OTLP variables say so; `off` never. @default 'auto' */
+  readonly shipping?: 'auto' | 'off' | undefined;
+  /** Time between two reports of the trail's own health, in milliseconds; 0 for none. @default 15_000 */
+  readonly auditHealthIntervalMs?: number | undefined;
   /** `all` records inputs that change no state, too: replay under other parameters needs them. @default 'changes' */
   readonly recordInputs?: 'changes' | 'all' | undefined;
   /** Timed work that takes longer than this, in milliseconds, is reported as slow. @default 100 */
@@ -53,6 +85,23 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly attach?: boolean | undefined;
   /** Turns risktrail off: decisions are made, nothing is recorded or exported. @default false */
   readonly disabled?: boolean | undefined;
+  /**
+   * Whether the risk layers, the gate and the open orders go on from where the trail left them. False: they begin anew, as
+   * tests and backtests want it. @default true
+   */
+  readonly restore?: boolean | undefined;
+  /**
+   * What a start does where the trail is not to be trusted to its end: halts trading until a person resumes it, on the state
+   * of its last good checkpoint; goes on from that state; or begins with nothing. @default 'halt'
+   */
+  readonly onUntrustedTrail?: 'halt' | 'checkpoint' | 'fresh' | undefined;
+  /**
+   * Which settings a restored breaker or set of limits has where they differ from those before the restart: those of before,
+   * those given now; or its construction throws. @default 'apply'
+   */
+  readonly onConfigChange?: 'keep' | 'apply' | 'refuse' | undefined;
+  /** Account that the service trades: the trail of another one is refused. */
+  readonly accountId?: string | undefined;
   /** What happens to trading when the journal cannot be written. @default 'continue' */
   readonly auditFailure?: AuditFailure | undefined;
   /** Closes the trail in order at SIGTERM and SIGINT, too. At an exit and an uncaught exception it always is. @default true */
@@ -165,6 +214,124 @@ export const SETTINGS = {
     variable: 'RISKTRAIL_AUDIT_FAILURE',
     default: 'continue',
     brief: 'What happens to trading when the journal cannot be written. Exits always pass.',
+  },
+  durability: {
+    check: oneOf(['process', 'disk']),
+    variable: 'RISKTRAIL_DURABILITY',
+    default: 'process',
+    brief:
+      '`disk`: the events of `durableEvents` are on disk before `writeAhead` goes on. `process`: they survive the death of the process, not a power cut.',
+  },
+  durableEvents: {
+    check: list(string()),
+    variable: 'RISKTRAIL_DURABLE_EVENTS',
+    kind: 'list',
+    default: Object.freeze(['order.intent']),
+    brief: 'Events that `durability: disk` is about.',
+  },
+  stallBudgetMs: {
+    check: integer(0, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_STALL_BUDGET_MS',
+    kind: 'number',
+    default: 20,
+    brief: 'A write that takes longer than this, in milliseconds, hands further writes to a thread; 0: none does.',
+  },
+  waitBufferBytes: {
+    check: integer(0, 1_000_000_000),
+    variable: 'RISKTRAIL_WAIT_BUFFER_BYTES',
+    kind: 'number',
+    default: 8_000_000,
+    brief: 'Records that cannot be written wait in memory, up to this many bytes; what goes beyond is counted as lost.',
+  },
+  maxBytes: {
+    check: integer(1_000_000),
+    variable: 'RISKTRAIL_MAX_BYTES',
+    kind: 'number',
+    defaultText: 'no bound',
+    brief:
+      'The journal may take this many bytes of the disk; beyond them it counts as full. Nothing is removed for it but what retention may remove.',
+  },
+  sealSegments: {
+    check: boolean(),
+    variable: 'RISKTRAIL_SEAL_SEGMENTS',
+    kind: 'boolean',
+    default: true,
+    brief: 'Whether full segments are compressed (zstd).',
+  },
+  sealDaily: {
+    check: boolean(),
+    variable: 'RISKTRAIL_SEAL_DAILY',
+    kind: 'boolean',
+    default: false,
+    brief: 'Closes a segment at midnight UTC, too, so that no file holds records of two days.',
+  },
+  retentionDays: {
+    check: integer(1),
+    variable: 'RISKTRAIL_RETENTION_DAYS',
+    kind: 'number',
+    defaultText: 'for ever',
+    brief:
+      'Removes what is older than this many days, once it is signed and, where the trail is shipped, reconciled. With another bound: nothing younger is removed.',
+  },
+  retentionMaxBytes: {
+    check: integer(1_000_000),
+    variable: 'RISKTRAIL_RETENTION_MAX_BYTES',
+    kind: 'number',
+    defaultText: 'no bound',
+    brief: 'Removes the oldest segments where all take more bytes than this, under the same conditions.',
+  },
+  retentionMaxSegments: {
+    check: integer(1),
+    variable: 'RISKTRAIL_RETENTION_MAX_SEGMENTS',
+    kind: 'number',
+    defaultText: 'no bound',
+    brief: 'Removes the oldest segments where there are more than this, under the same conditions.',
+  },
+  anchors: {
+    check: list(string()),
+    variable: 'RISKTRAIL_ANCHORS',
+    kind: 'list',
+    default: Object.freeze([]),
+    brief: 'Where each signed checkpoint goes: `dir:PATH`, `file:PATH` (append only) or an http(s) address.',
+  },
+  shipping: {
+    check: oneOf(['auto', 'off']),
+    variable: 'RISKTRAIL_SHIPPING',
+    default: 'auto',
+    brief: '`auto` sends the trail where the standard OTLP variables of logs say so; `off` keeps it here.',
+  },
+  auditHealthIntervalMs: {
+    check: integer(0, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_AUDIT_HEALTH_INTERVAL_MS',
+    kind: 'number',
+    default: 15_000,
+    brief: 'Time between two reports of the trail’s own health (`audit.health`), in milliseconds; 0 for none.',
+  },
+  restore: {
+    check: boolean(),
+    variable: 'RISKTRAIL_RESTORE',
+    kind: 'boolean',
+    default: true,
+    brief: 'Whether the risk layers, the gate and the open orders go on from where the trail left them.',
+  },
+  onUntrustedTrail: {
+    check: oneOf(['halt', 'checkpoint', 'fresh']),
+    variable: 'RISKTRAIL_ON_UNTRUSTED_TRAIL',
+    default: 'halt',
+    brief:
+      'What a start does where the trail is not to be trusted to its end: halt trading on the state of its last good checkpoint, go on from that state, or begin with nothing.',
+  },
+  onConfigChange: {
+    check: oneOf(['keep', 'apply', 'refuse']),
+    variable: 'RISKTRAIL_ON_CONFIG_CHANGE',
+    default: 'apply',
+    brief:
+      'Which settings a restored layer has where they differ: those of before, those given now, or none: it is refused.',
+  },
+  accountId: {
+    check: string(),
+    variable: 'RISKTRAIL_ACCOUNT_ID',
+    brief: 'Account that the service trades: the trail of another one is refused.',
   },
   recordInputs: {
     check: oneOf(['changes', 'all']),

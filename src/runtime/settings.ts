@@ -12,7 +12,17 @@ import { type RiskTrailOptions, SETTINGS, type SettingDefinition } from './setti
 
 export type { RiskTrailOptions } from './settings-table.ts';
 
-type Optional = 'serviceVersion' | 'environment' | 'signingKeyFile' | 'configFile' | 'events';
+type Optional =
+  | 'accountId'
+  | 'serviceVersion'
+  | 'environment'
+  | 'signingKeyFile'
+  | 'configFile'
+  | 'events'
+  | 'maxBytes'
+  | 'retentionDays'
+  | 'retentionMaxBytes'
+  | 'retentionMaxSegments';
 
 /** Every setting, resolved: paths absolute, defaults in place. Frozen. */
 export type Settings = Readonly<

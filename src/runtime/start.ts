@@ -2,6 +2,7 @@
 import { diag } from '@opentelemetry/api';
 import { type Journal, openJournal } from '../audit/journal/journal.ts';
 import type { EventFamily, NoFamily } from '../catalog/define-events.ts';
+import type { CatalogEvent } from '../catalog/events.ts';
 import { prepareCatalog } from '../catalog/prepare.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { activeContextAttributes } from '../telemetry/context.ts';
@@ -12,12 +13,15 @@ import { markAudit } from '../telemetry/sampling.ts';
 import { VERSION } from '../version.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
 import { createFailures, type Failures } from './failures.ts';
+import { trailResource } from './health-line.ts';
+import { type Restored, refuseOtherService, restoreRisk } from './restore.ts';
 import type { RiskTrail } from './risk-trail.ts';
 import { RunningTrail } from './running-trail.ts';
 import { type RiskTrailOptions, readSettings, type Settings } from './settings.ts';
+import { checkAnchors, shipperSettings, TrailServices } from './trail-services.ts';
 
 /** Disabled: nothing is written. */
-const NO_SINK: AuditSink = { append: () => ({ sequence: undefined }) };
+const NO_SINK: AuditSink = { append: () => ({ state: 'lost' }) };
 
 let starting = false;
 
@@ -26,7 +30,7 @@ let starting = false;
  * @example
  * const trail = await startRiskTrail({ serviceName: 'momentum-bot' });
  * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN, SETTINGS_FILE_UNREADABLE, ALREADY_STARTED, AUDIT_DIRECTORY_UNUSABLE,
- *   SIGNING_KEY_UNREADABLE, SIGNING_KEY_INVALID, SIGNING_KEY_NOT_ED25519, KEY_NAME_INVALID: then nothing was started
+ *   RESTORE_OTHER_SERVICE, RESTORE_OTHER_ACCOUNT, SIGNING_KEY_UNREADABLE, SIGNING_KEY_INVALID, SIGNING_KEY_NOT_ED25519, KEY_NAME_INVALID: then nothing was started
  */
 export async function startRiskTrail<F extends EventFamily = NoFamily>(
   options: RiskTrailOptions<F> = {},
@@ -73,8 +77,14 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
   });
   const configuration = redactor.deep(describeSettings(settings), 'system.config') as Record<string, unknown>;
   // All that may refuse the settings comes before the journal is opened.
+  await refuseOtherService(settings);
   const catalog = prepareCatalog(settings.events === undefined ? [] : [settings.events as EventFamily]);
-  const journal = settings.disabled ? undefined : openTrailJournal(settings, configuration, failures);
+  const shipper = shipperSettings(settings, process.env);
+  checkAnchors(settings);
+  let services: TrailServices | undefined;
+  let trail: RunningTrail | undefined;
+  const reclaim = async () => (await services?.reclaim()) ?? 0;
+  const journal = settings.disabled ? undefined : openTrailJournal(settings, configuration, failures, reclaim);
   const emitter = createEmitter({
     catalog,
     clock: settings.clock,
@@ -85,7 +95,13 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     report,
   });
   let telemetry: Telemetry;
+  let restored: Restored | undefined;
   try {
+    if (journal !== undefined) {
+      const emit = (event: CatalogEvent) => trail?.emit(event.name, event.attributes);
+      services = new TrailServices({ settings, journal, shipper, emit, report, warn: failures.warn });
+    }
+    restored = await restoreRisk(settings, journal);
     telemetry = await startTelemetry({
       serviceName: settings.serviceName,
       serviceVersion: settings.serviceVersion,
@@ -104,24 +120,40 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     throw error;
   }
   emitter.bind(telemetry.otelLogger, settings.logProcessors.length > 0);
-  return new RunningTrail({ settings, failures, journal, emitter, telemetry, redactor, configuration });
+  trail = new RunningTrail({
+    settings,
+    failures,
+    journal,
+    services,
+    emitter,
+    telemetry,
+    redactor,
+    configuration,
+    restored,
+  });
+  return trail;
 }
 
-function openTrailJournal(settings: Settings, config: unknown, failures: Failures): Journal {
+function openTrailJournal(
+  settings: Settings,
+  config: unknown,
+  failures: Failures,
+  reclaim: () => Promise<number>,
+): Journal {
   return openJournal({
     dataDir: settings.dataDir,
     serviceName: settings.serviceName,
     signingKeyFile: settings.signingKeyFile,
-    resource: {
-      'service.name': settings.serviceName,
-      ...(settings.serviceVersion === undefined ? {} : { 'service.version': settings.serviceVersion }),
-      ...(settings.environment === undefined ? {} : { 'deployment.environment.name': settings.environment }),
-    },
+    resource: trailResource(settings),
     scope: { name: 'risktrail', version: VERSION },
     clock: settings.clock,
     segmentMaxBytes: settings.segmentMaxBytes,
     checkpointRecords: settings.checkpointRecords,
     checkpointIntervalMs: settings.checkpointIntervalMs,
+    stallBudgetMs: settings.stallBudgetMs,
+    waitBufferBytes: settings.waitBufferBytes,
+    maxBytes: settings.maxBytes,
+    reclaim,
     config,
     onError: (error, what) => failures.report(error, `journal ${what}`),
   });

@@ -61,7 +61,7 @@ export interface TradingGate {
   halt(act: TimedGateAct): void;
   /** Lets only reducing orders through, by hand. It replaces an earlier manual halt of the same scope. */
   reduce(act: TimedGateAct): void;
-  /** Withdraws what was demanded by hand; other sources' demands stand. Refused and recorded without actor or reason. */
+  /** Withdraws what was demanded by hand, and a halt after an untrusted restart; other sources' demands stand. Refused and recorded without actor or reason. */
   resume(act: GateAct): void;
   /** Halts, then cancels the orders given, all at once; each order's outcome is an event and in the result. Never rejects. */
   killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]>;
@@ -82,6 +82,8 @@ export function createTradingGate(host: GateHost, state: TradingStateState = INI
 }
 
 const MANUAL = 'manual';
+/** Source of the halt with which a service starts whose trail is not to be trusted; a person's `resume` withdraws it. */
+export const RESTORE_SOURCE = 'restore';
 const ACT_FIELDS = ['actor', 'reason', 'scope', 'untilMs'] as const;
 const DEMAND_FIELDS = [
   'source',
@@ -158,7 +160,10 @@ class InstrumentedGate implements TradingGate {
       this.#invalid('scope', scope);
       return;
     }
-    this.#apply({ type: 'demand', demand: { source: MANUAL, state: 'ACTIVE', actor, reason, scope } });
+    // Only what is in force gives an event.
+    for (const source of [MANUAL, RESTORE_SOURCE]) {
+      this.#apply({ type: 'demand', demand: { source, state: 'ACTIVE', actor, reason, scope } });
+    }
   }
 
   killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]> {

@@ -34,6 +34,7 @@ import {
   tickStop,
 } from '../risk/trailing-stop.ts';
 import type { LayerHost } from './layer-host.ts';
+import { clockStepAttributes, type RestoreTerms, settleConfigChange } from './restore-terms.ts';
 
 export type {
   AddStopInput,
@@ -77,6 +78,8 @@ export interface RestoredTrailingStops {
   /** Record that the state was rebuilt from. */
   readonly recordId?: string;
   readonly ageMs?: number;
+  /** Time of the last record before the restart, epoch milliseconds. */
+  readonly lastMs?: number;
 }
 
 /** Prices of a bar are taken in a declared order, as the bar does not say which came first. */
@@ -126,6 +129,7 @@ export function createTrailingStops(
 }
 
 const WHERE = 'trailingStops';
+const KEEP: RestoreTerms = { onConfigChange: 'keep' };
 
 /** Event that an action is told by. */
 const EVENT_OF = {
@@ -321,7 +325,8 @@ class InstrumentedTrailingStops implements TrailingStops {
     });
   }
 
-  #restore({ state, recordId, ageMs }: RestoredTrailingStops): void {
+  #restore({ state, recordId, ageMs, lastMs }: RestoredTrailingStops): void {
+    const clockStep = lastMs === undefined ? {} : clockStepAttributes(this.#host.clock.now(), lastMs);
     const events: CatalogEvent[] = [];
     for (const stop of Array.isArray(state?.stops) ? state.stops : []) {
       if (!isTrailingStop(stop)) {
@@ -330,7 +335,9 @@ class InstrumentedTrailingStops implements TrailingStops {
         events.push(...refuseChange('TRAILING_STOP_INPUT_INVALID', reason, about).events);
       } else if (stop.manager === this.#name) {
         this.#stops.hold(deepFreeze(stop));
-        events.push(restoredEvent(stop, recordId, ageMs));
+        // A stop keeps the settings that it was placed with: they may be its own, beside those of its set.
+        const { attributes } = settleConfigChange(WHERE, stop.settings, this.#settings, KEEP);
+        events.push(restoredEvent(stop, recordId, ageMs, { ...attributes, ...clockStep }));
       }
     }
     if (this.#stops.size > 0) events.push(snapshotEvent(this.#state()));

@@ -27,8 +27,8 @@ import type { Redactor } from './redaction.ts';
 
 /** Where audit events go. Must not throw. */
 export interface AuditSink {
-  /** @returns the number that the record has in the trail; none where it could not be written */
-  append(input: AuditInput): { readonly sequence: number | undefined };
+  /** @returns whether the record is written, waits in memory for the disk, or is lost */
+  append(input: AuditInput): { readonly state: 'written' | 'waiting' | 'lost' };
 }
 
 /** What a caller may say about one emission besides its attributes. */
@@ -86,7 +86,7 @@ interface Prepared {
   readonly time: HrTime;
   /** Given to the sink, or telemetry. */
   taken: boolean;
-  /** Written by the sink. */
+  /** Written by the sink, or waiting there for the disk. */
   recorded: boolean;
 }
 
@@ -289,7 +289,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
-    const { sequence } = sink.append({
+    const { state } = sink.append({
       eventName: prepared.event.name,
       severityNumber: prepared.severityNumber,
       severityText: prepared.severityText,
@@ -300,7 +300,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       flags: span?.traceFlags,
       attributes: prepared.attributes,
     });
-    prepared.recorded = sequence !== undefined;
+    prepared.recorded = state !== 'lost';
   }
 
   /** A record that somebody else emitted: an event of ours by its name, or a plain line. */

@@ -2,6 +2,11 @@
 // Merkle tree from the records' hashes with sumdb/tlog, and compares the roots.
 //
 //	go run . <stream directory> <verifier.vkey>
+//
+// Or checks a proof, with the same packages and nothing else of the trail:
+//
+//	go run . record <proof.tlog-proof> <record.json> <verifier.vkey>
+//	go run . consistency <proof.consistency-proof> <verifier.vkey>
 package main
 
 import (
@@ -97,10 +102,9 @@ func leaves(directory string) map[int64]tlog.Hash {
 	return found
 }
 
-func main() {
-	log.SetFlags(0)
-	directory := os.Args[1]
-	vkeys, err := os.ReadFile(os.Args[2])
+// openKeys reads a file with one verifier key a line.
+func openKeys(name string) note.Verifiers {
+	vkeys, err := os.ReadFile(name)
 	check(err)
 	var verifiers []note.Verifier
 	for _, vkey := range strings.Fields(string(vkeys)) {
@@ -108,14 +112,88 @@ func main() {
 		check(err)
 		verifiers = append(verifiers, verifier)
 	}
-	signed, err := os.ReadFile(filepath.Join(directory, "checkpoint"))
-	check(err)
-	opened, err := note.Open(signed, note.VerifierList(verifiers...))
-	check(err)
+	return note.VerifierList(verifiers...)
+}
 
+// checkpoint is what a signed note states.
+type checkpoint struct {
+	origin string
+	size   int64
+	root   tlog.Hash
+}
+
+// open opens a signed note and reads the checkpoint in it.
+func open(signed string, verifiers note.Verifiers) checkpoint {
+	opened, err := note.Open([]byte(signed), verifiers)
+	check(err)
 	lines := strings.Split(opened.Text, "\n")
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	check(err)
+	root, err := tlog.ParseHash(lines[2])
+	check(err)
+	return checkpoint{lines[0], size, root}
+}
+
+// head splits off a proof's lines in front of the first empty one, the first of which must be as given.
+func head(name, header string) (lines []string, rest string) {
+	text, err := os.ReadFile(name)
+	check(err)
+	front, rest, found := strings.Cut(string(text), "\n\n")
+	lines = strings.Split(front, "\n")
+	if !found || lines[0] != header {
+		log.Fatalf("%s is no %s", name, header)
+	}
+	return lines[1:], rest
+}
+
+// number reads a line of a name and a number.
+func number(line, name string) int64 {
+	value, err := strconv.ParseInt(strings.TrimPrefix(line, name+" "), 10, 64)
+	check(err)
+	return value
+}
+
+func parseHashes(lines []string) (hashes []tlog.Hash) {
+	for _, line := range lines {
+		hash, err := tlog.ParseHash(line)
+		check(err)
+		hashes = append(hashes, hash)
+	}
+	return hashes
+}
+
+func checkRecord(proofFile, recordFile, keyFile string) {
+	lines, signed := head(proofFile, "c2sp.org/tlog-proof@v1")
+	index := number(lines[0], "index")
+	newest := open(signed, openKeys(keyFile))
+	record, err := os.ReadFile(recordFile)
+	check(err)
+	proof := tlog.RecordProof(parseHashes(lines[1:]))
+	check(tlog.CheckRecord(proof, newest.size, newest.root, index, tlog.RecordHash(record)))
+	fmt.Printf("%s %d of %d\n", newest.origin, index, newest.size)
+}
+
+func checkConsistency(proofFile, keyFile string) {
+	lines, notes := head(proofFile, "risktrail/consistency-proof@v1")
+	before, after, found := strings.Cut(notes, "\n--\n")
+	if !found {
+		log.Fatal("there are no two notes")
+	}
+	verifiers := openKeys(keyFile)
+	older, newer := open(before+"\n", verifiers), open(after, verifiers)
+	if older.origin != newer.origin || older.size != number(lines[0], "old") || newer.size != number(lines[1], "new") {
+		log.Fatal("the notes are not those that the proof is about")
+	}
+	proof := tlog.TreeProof(parseHashes(lines[2:]))
+	check(tlog.CheckTree(proof, newer.size, newer.root, older.size, older.root))
+	fmt.Printf("%s %d to %d\n", newer.origin, older.size, newer.size)
+}
+
+func checkStream(directory, keyFile string) {
+	signed, err := os.ReadFile(filepath.Join(directory, "checkpoint"))
+	check(err)
+	newest := open(string(signed), openKeys(keyFile))
+	size, root := newest.size, newest.root
 	found := leaves(directory)
 	var hashes stored
 	for index := int64(0); index < size; index++ {
@@ -127,15 +205,30 @@ func main() {
 		check(err)
 		hashes = append(hashes, more...)
 	}
-	root, err := tlog.TreeHash(size, hashes)
+	rebuilt, err := tlog.TreeHash(size, hashes)
 	check(err)
-	if root.String() != lines[2] {
-		log.Fatalf("root of %d records is %s, the checkpoint says %s", size, root, lines[2])
+	if rebuilt != root {
+		log.Fatalf("root of %d records is %s, the checkpoint says %s", size, rebuilt, root)
 	}
 	for _, index := range []int64{0, size / 2, size - 1} {
 		proof, err := tlog.ProveRecord(size, index, hashes)
 		check(err)
 		check(tlog.CheckRecord(proof, size, root, index, found[index]))
 	}
-	fmt.Printf("%s %d %s\n", lines[0], size, lines[2])
+	fmt.Printf("%s %d %s\n", newest.origin, size, root)
+}
+
+func main() {
+	log.SetFlags(0)
+	args := os.Args[1:]
+	switch {
+	case len(args) == 4 && args[0] == "record":
+		checkRecord(args[1], args[2], args[3])
+	case len(args) == 3 && args[0] == "consistency":
+		checkConsistency(args[1], args[2])
+	case len(args) == 2:
+		checkStream(args[0], args[1])
+	default:
+		log.Fatal("which stream, or which proof?")
+	}
 }

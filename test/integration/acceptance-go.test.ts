@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSigner, formatCheckpoint } from '../../src/audit/proof/note.ts';
+import { proveConsistency, proveRecord } from '../../src/audit/proof/prove.ts';
 import { Frontier, leafHash } from '../../src/audit/proof/tree.ts';
-import { checkWithGo, hasGo } from '../support/acceptance-go.ts';
+import { checkConsistencyProofWithGo, checkRecordProofWithGo, checkWithGo, hasGo } from '../support/acceptance-go.ts';
 
 const TRAIL = fileURLToPath(new URL('../vectors/trail', import.meta.url));
 const STREAM = 'streams/9daa6223-bff6-4d4e-8c73-7bd8062153f2';
@@ -71,5 +72,34 @@ describe.skipIf(!hasGo() && process.env['CI'] === undefined)('golang.org/x/mod',
       readFileSync(segment, 'utf8').replace(/("audit.integrity.value","value":\{"stringValue":")./, '$1A'),
     );
     await expect(checkWithGo(directory)).rejects.toThrow('the checkpoint says');
+  });
+
+  it('confirms proofs that are made here, and refuses them where a byte was changed', async () => {
+    const away = mkdtempSync(join(tmpdir(), 'risktrail-go-'));
+    const at = (name: string) => join(away, name);
+    try {
+      const vkeys = join(TRAIL, 'verifier.vkey');
+      for (const record of [0, 150, 298]) {
+        const { proof, canonical, stream } = await proveRecord({ paths: [TRAIL], record });
+        writeFileSync(at('x.tlog-proof'), proof);
+        writeFileSync(at('x.json'), canonical);
+        const said = await checkRecordProofWithGo(at('x.tlog-proof'), at('x.json'), vkeys);
+        expect(said).toBe(`${stream} ${record} of 299`);
+      }
+      writeFileSync(at('x.json'), readFileSync(at('x.json'), 'utf8').replace('audit', 'Audit'));
+      await expect(checkRecordProofWithGo(at('x.tlog-proof'), at('x.json'), vkeys)).rejects.toThrow(
+        'invalid transparency proof',
+      );
+
+      const { proof, stream } = await proveConsistency({ paths: [TRAIL], older: 75, newer: 299 });
+      writeFileSync(at('x.consistency-proof'), proof);
+      expect(await checkConsistencyProofWithGo(at('x.consistency-proof'), vkeys)).toBe(`${stream} 75 to 299`);
+      writeFileSync(at('x.consistency-proof'), proof.replace('2DllDK8', '3DllDK8'));
+      await expect(checkConsistencyProofWithGo(at('x.consistency-proof'), vkeys)).rejects.toThrow(
+        'invalid transparency proof',
+      );
+    } finally {
+      rmSync(away, { recursive: true });
+    }
   });
 });

@@ -75,7 +75,7 @@ describe('a journal', () => {
     expect(journal.close('b')).toBe(first);
     await first;
     journal.closeSync('c');
-    expect(journal.append(testEvent(1))).toEqual({ recordId: '', sequence: undefined });
+    expect(journal.append(testEvent(1))).toEqual({ recordId: '', sequence: undefined, state: 'lost' });
     expect(journal.append(testEvent(2)).sequence).toBeUndefined();
     expect(errors).toHaveLength(1);
     expect(journal.stats()).toMatchObject({ lostRecords: 2, records: 3, uncheckpointed: 0 });

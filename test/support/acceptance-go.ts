@@ -1,4 +1,4 @@
-/** Runs the Go program of `test/acceptance` on the streams of a data directory. */
+/** Runs the Go program of `test/acceptance` on the streams of a data directory, and on proofs. */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
@@ -36,6 +36,21 @@ async function plainCopy(directory: string): Promise<string> {
   return copy;
 }
 
+/** What the program prints; rejects with its words where anything doesn't fit. */
+async function runProgram(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('go', ['run', '.', ...args], { cwd: PROGRAM })).stdout.trim();
+}
+
+/** Checks a `*.tlog-proof` and the record beside it. @returns `<stream> <sequence> of <size>` */
+export function checkRecordProofWithGo(proof: string, record: string, vkeys: string): Promise<string> {
+  return runProgram('record', proof, record, vkeys);
+}
+
+/** Checks a `*.consistency-proof`. @returns `<stream> <old size> to <new size>` */
+export function checkConsistencyProofWithGo(proof: string, vkeys: string): Promise<string> {
+  return runProgram('consistency', proof, vkeys);
+}
+
 /** What the program confirmed of a stream. */
 export interface GoResult {
   readonly origin: string;
@@ -52,10 +67,8 @@ export async function checkWithGo(dataDir: string): Promise<GoResult[]> {
   for (const stream of readdirSync(join(dataDir, 'streams'))) {
     const copy = await plainCopy(join(dataDir, 'streams', stream));
     try {
-      const { stdout } = await promisify(execFile)('go', ['run', '.', copy, join(dataDir, 'verifier.vkey')], {
-        cwd: PROGRAM,
-      });
-      const [origin, size, root] = stdout.trim().split(' ') as [string, string, string];
+      const stdout = await runProgram(copy, join(dataDir, 'verifier.vkey'));
+      const [origin, size, root] = stdout.split(' ') as [string, string, string];
       results.push({ origin, size: Number(size), root });
     } finally {
       rmSync(copy, { recursive: true });

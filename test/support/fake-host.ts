@@ -4,6 +4,7 @@ import { ATTRIBUTES, COMMON_ATTRIBUTES } from '../../src/catalog/attributes.ts';
 import type { AttributeDefinition, EventDefinition } from '../../src/catalog/define.ts';
 import { type CatalogEvent, EVENTS } from '../../src/catalog/events.ts';
 import { createManualClock, type ManualClock } from '../../src/core/clock.ts';
+import type { TradingStateState } from '../../src/risk/trading-state.ts';
 import type { LayerHost } from '../../src/runtime/layer-host.ts';
 import { createTradingGate } from '../../src/runtime/trading-gate.ts';
 
@@ -42,7 +43,15 @@ export interface FakeHost extends LayerHost {
 export const START_MS = Date.UTC(2024, 0, 2, 14, 30);
 
 export function createFakeHost(
-  options: { startMs?: number; recordInputs?: 'changes' | 'all'; clock?: ManualClock } = {},
+  options: {
+    startMs?: number;
+    recordInputs?: 'changes' | 'all';
+    clock?: ManualClock;
+    /** In front of the number of each record's id. @default 'rec' */
+    recordPrefix?: string;
+    /** Demands that the gate goes on from. */
+    tradingState?: TradingStateState | undefined;
+  } = {},
 ): FakeHost {
   const clock = options.clock ?? createManualClock(options.startMs ?? START_MS);
   const events: RecordedEvent[] = [];
@@ -61,7 +70,7 @@ export function createFakeHost(
     emit(event: CatalogEvent): string {
       if (broken) throw new Error('emit is broken');
       count += 1;
-      const recordId = `rec-${String(count).padStart(6, '0')}`;
+      const recordId = `${options.recordPrefix ?? 'rec'}-${String(count).padStart(6, '0')}`;
       const attributes = event.attributes as Readonly<Record<string, unknown>>;
       base.invalid.push(...problemsOf(event.name, attributes));
       for (const [key, value] of Object.entries(attributes)) {
@@ -97,7 +106,7 @@ export function createFakeHost(
       broken = value;
     },
   };
-  return { ...base, gate: createTradingGate(base) };
+  return { ...base, gate: createTradingGate(base, options.tradingState) };
 }
 
 /** What the catalogue says against an event: unknown and missing attributes, wrong types and values. */

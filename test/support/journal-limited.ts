@@ -9,6 +9,6 @@ const journal = openTestJournal(process.argv[2]!, {
   onError: (error, what) => void errors.push(`${what}: ${(error as NodeJS.ErrnoException).code}`),
 });
 let lost = 0;
-for (let i = 0; i < 200; i++) if (journal.append(testEvent(i)).sequence === undefined) lost++;
+for (let i = 0; i < 200; i++) if (journal.append(testEvent(i)).state === 'lost') lost++;
 await journal.close('done');
 console.log(JSON.stringify({ lost, errors, stats: journal.stats() }));

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AuditInput, type Journal, type JournalOptions, openJournal } from '../../src/audit/journal/journal.ts';
-import { listSegments } from '../../src/audit/journal/segment.ts';
+import { listSegments } from '../../src/audit/journal/segment-files.ts';
 import { type AuditRecord, readRecords } from '../../src/audit/read/reader.ts';
 import { createSystemClock } from '../../src/core/clock.ts';
 
@@ -33,6 +33,8 @@ export function openTestJournal(dataDir: string, options: Partial<JournalOptions
     resource: { 'service.name': 'bot' },
     scope: { name: 'risktrail', version: '0.1.0' },
     clock,
+    // A test machine that is busy elsewhere isn't a slow disk.
+    stallBudgetMs: 0,
     onError(error, what) {
       throw new Error(`${what}: ${error}`);
     },

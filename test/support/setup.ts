@@ -3,5 +3,12 @@
  * give another seed: `FC_SEED=7 npm run test:unit`.
  */
 import fc from 'fast-check';
+import { afterAll } from 'vitest';
+import { removeTemporaryDirectories } from './temporary.ts';
 
 fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20_261_121) });
+
+// A busy machine is not to be taken for a slow disk; child processes inherit it.
+process.env['RISKTRAIL_STALL_BUDGET_MS'] ??= '0';
+
+afterAll(removeTemporaryDirectories);

@@ -1,7 +1,4 @@
 /** A real trail on real files for integration tests: started, read back, removed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
 import { queryTrail } from '../../src/analysis/trail-query.ts';
@@ -9,13 +6,9 @@ import type { EventFamily, NoFamily } from '../../src/catalog/define-events.ts';
 import type { RiskTrail } from '../../src/runtime/risk-trail.ts';
 import type { RiskTrailOptions } from '../../src/runtime/settings.ts';
 import { startRiskTrail } from '../../src/runtime/start.ts';
+import { temporaryDirectory } from './temporary.ts';
 
-/** A directory that is removed when the test is over. */
-export function temporaryDirectory(): string {
-  const path = mkdtempSync(join(tmpdir(), 'risktrail-test-'));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
+export { temporaryDirectory };
 
 /** A trail in a directory of its own, closed when the test is over. */
 export async function startTestTrail<F extends EventFamily = NoFamily>(
@@ -25,6 +18,8 @@ export async function startTestTrail<F extends EventFamily = NoFamily>(
     serviceName: 'test',
     dataDir: temporaryDirectory(),
     handleSignals: false,
+    // A busy machine is not to be taken for a slow disk.
+    stallBudgetMs: 0,
     snapshotIntervalMs: 0,
     healthCheckIntervalMs: 0,
     logLevel: 'off',

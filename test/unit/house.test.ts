@@ -13,18 +13,21 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = (() => {
   const catalog = ['core'];
   const middle = [...catalog, 'catalog'];
   const telemetry = [...middle, 'risk', 'audit', 'alerting'];
+  const state = [...middle, 'risk', 'audit'];
   const instrumentation = [...telemetry, 'telemetry'];
-  const runtime = [...instrumentation, 'instrumentation'];
-  const server = [...telemetry, 'analysis'];
+  const runtime = [...instrumentation, 'instrumentation', 'state'];
+  const analysis = [...telemetry, 'state'];
+  const server = [...analysis, 'analysis'];
   const demo = [...runtime, 'runtime', 'analysis', 'server'];
   return {
     core: [],
     catalog,
     ...{ risk: middle, audit: middle, alerting: middle },
+    state,
     telemetry,
     instrumentation,
     runtime,
-    analysis: telemetry,
+    analysis,
     server,
     demo,
     cli: [...demo, 'demo'],
@@ -32,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = (() => {
 })();
 const ROOMS = Object.keys(MAY_IMPORT);
 /** Rooms that know nothing of OpenTelemetry, and those that know its API only. */
-const WITHOUT_OTEL = ['core', 'catalog', 'risk', 'audit', 'alerting', 'analysis', 'server'];
+const WITHOUT_OTEL = ['core', 'catalog', 'risk', 'audit', 'alerting', 'state', 'analysis', 'server'];
 const API_ONLY = ['instrumentation', 'runtime', 'demo'];
 
 interface Source {

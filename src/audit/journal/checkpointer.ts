@@ -6,7 +6,9 @@
 import { join } from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { formatCheckpoint, type Signer } from '../proof/note.ts';
-import { replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
+import { PRIVATE_FILE_MODE, replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
+import type { JournalFs } from './journal-fs.ts';
+import type { DurablePosition } from './journal-types.ts';
 import { CHECKPOINT_FILE, formatSegmentStart, segmentStartPath } from './recovery.ts';
 import type { Segment } from './segment.ts';
 import type { StreamWriter, TreePoint } from './stream-writer.ts';
@@ -22,11 +24,18 @@ export interface CheckpointInfo {
 export interface CheckpointerOptions {
   readonly writer: StreamWriter;
   readonly signer: Signer;
+  readonly fs: JournalFs;
   readonly clock: Clock;
   /** Size of the newest checkpoint signed before. */
   readonly size: number;
   /** Appends the checkpoint's record. @returns whether it was written */
   readonly append: (note: string) => boolean;
+  /** Sees to it that nothing writes to the current file any more: its sync failed. */
+  readonly stepAside: (error: unknown) => Promise<void>;
+  /** Told after each sync. */
+  readonly onDurable: (position: DurablePosition) => void;
+  /** Told of each checkpoint whose file is in place. */
+  readonly onCheckpoint: (checkpoint: CheckpointInfo) => void;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -96,25 +105,31 @@ export class Checkpointer {
 
   async #sync(): Promise<void> {
     const writer = this.#writer;
+    let written: DurablePosition;
     for (let turn = 1; ; turn++) {
+      written = writer.written();
       const segments = writer.unsyncedSegments();
       const results = await Promise.allSettled(segments.map((segment) => segment.sync()));
       if (this.#finished) return;
       const failed = segments.filter((_, index) => results[index]!.status === 'rejected');
       if (failed.length === 0) break;
       const { reason } = results.find((result) => result.status === 'rejected')!;
+      if (failed.includes(writer.segment)) await this.#options.stepAside(reason);
+      if (this.#finished) return;
       this.#replaceFailed(failed, reason, turn);
     }
     if (writer.directoryUnsynced) {
       writer.directoryUnsynced = false;
       try {
-        await syncDirectory(writer.directory);
+        await syncDirectory(writer.directory, this.#options.fs);
       } catch (error) {
         writer.directoryUnsynced = true;
         throw error;
       }
     }
-    if (!this.#finished) writer.releaseSynced();
+    if (this.#finished) return;
+    writer.releaseSynced();
+    this.#options.onDurable(written);
   }
 
   #replaceFailed(failed: readonly Segment[], reason: unknown, turn: number): void {
@@ -153,9 +168,12 @@ export class Checkpointer {
       if (this.#finished) return this.#last;
       const info = this.#sign(point);
       if (info === undefined) return this.#last;
-      await replaceFile(this.#checkpointPath, info.note);
-      if (this.#finished && this.#last !== undefined) replaceFileSync(this.#checkpointPath, this.#last.note);
-      else await this.#saveStart();
+      await replaceFile(this.#checkpointPath, info.note, PRIVATE_FILE_MODE, this.#options.fs);
+      if (this.#finished && this.#last !== undefined) this.saveNote();
+      else {
+        this.#options.onCheckpoint(info);
+        await this.#saveStart();
+      }
     } catch (error) {
       if (!this.#finished) this.#options.onError(error, 'checkpoint');
     }
@@ -182,7 +200,19 @@ export class Checkpointer {
   async #saveStart(): Promise<void> {
     const start = this.#writer.takeSegmentStart(this.#size);
     if (start === undefined) return;
-    await replaceFile(segmentStartPath(this.#writer.directory), formatSegmentStart(this.#writer.stream, start));
+    const { directory, stream } = this.#writer;
+    await replaceFile(
+      segmentStartPath(directory),
+      formatSegmentStart(stream, start),
+      PRIVATE_FILE_MODE,
+      this.#options.fs,
+    );
+  }
+
+  /** Writes the file of the newest checkpoint, waiting for it. @throws the system's error */
+  saveNote(): void {
+    if (this.#last === undefined) return;
+    replaceFileSync(this.#checkpointPath, this.#last.note, PRIVATE_FILE_MODE, this.#options.fs);
   }
 
   /** Waits for what is under way. */
@@ -204,7 +234,8 @@ export class Checkpointer {
     const info = this.#sign(this.#writer.point());
     if (info === undefined) return;
     this.#syncNow();
-    replaceFileSync(this.#checkpointPath, info.note);
+    this.saveNote();
+    this.#options.onCheckpoint(info);
   }
 
   #syncNow(): void {
@@ -224,8 +255,10 @@ export class Checkpointer {
       if (failed.length === 0) break;
       this.#replaceFailed(failed, reason, turn);
     }
-    if (!writer.directoryUnsynced) return;
-    syncDirectorySync(writer.directory);
-    writer.directoryUnsynced = false;
+    if (writer.directoryUnsynced) {
+      syncDirectorySync(writer.directory, this.#options.fs);
+      writer.directoryUnsynced = false;
+    }
+    this.#options.onDurable(writer.written());
   }
 }

@@ -3,22 +3,9 @@
  * directory can't be opened for that, so the last step is skipped there.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  promises,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type JournalFs, NODE_FS } from './journal-fs.ts';
 
 /** Only its owner may read or write. */
 export const PRIVATE_FILE_MODE = 0o600;
@@ -50,20 +37,20 @@ function temporaryName(path: string): string {
 }
 
 /** Makes names that were created in, renamed into or removed from `directory` last. Does nothing on Windows. */
-export function syncDirectorySync(directory: string): void {
+export function syncDirectorySync(directory: string, fs: JournalFs = NODE_FS): void {
   if (process.platform === 'win32') return;
-  const fd = openSync(directory, 'r');
+  const fd = fs.openSync(directory, 'r');
   try {
-    fsyncSync(fd);
+    fs.fsyncSync(fd);
   } finally {
-    closeSync(fd);
+    fs.closeSync(fd);
   }
 }
 
 /** {@link syncDirectorySync} off the thread. */
-export async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string, fs: JournalFs = NODE_FS): Promise<void> {
   if (process.platform === 'win32') return;
-  const handle = await promises.open(directory, 'r');
+  const handle = await fs.promises.open(directory, 'r');
   try {
     await handle.sync();
   } finally {
@@ -71,48 +58,58 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-function writeTemporarySync(path: string, content: string, mode: number): string {
+function writeTemporarySync(path: string, content: string, mode: number, fs: JournalFs): string {
   const temporary = temporaryName(path);
-  const fd = openSync(temporary, 'wx', mode);
+  const fd = fs.openSync(temporary, 'wx', mode);
   try {
-    writeFileSync(fd, content);
-    fsyncSync(fd);
+    fs.writeFileSync(fd, content);
+    fs.fsyncSync(fd);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    fs.rmSync(temporary, { force: true });
     throw error;
   } finally {
-    closeSync(fd);
+    fs.closeSync(fd);
   }
   return temporary;
 }
 
 /** Replaces a file: afterwards it holds either what it held before or all of `content`, whatever happens. */
-export function replaceFileSync(path: string, content: string, mode: number = PRIVATE_FILE_MODE): void {
-  const temporary = writeTemporarySync(path, content, mode);
+export function replaceFileSync(
+  path: string,
+  content: string,
+  mode: number = PRIVATE_FILE_MODE,
+  fs: JournalFs = NODE_FS,
+): void {
+  const temporary = writeTemporarySync(path, content, mode, fs);
   try {
-    renameSync(temporary, path);
+    fs.renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    fs.rmSync(temporary, { force: true });
     throw error;
   }
-  syncDirectorySync(dirname(path));
+  syncDirectorySync(dirname(path), fs);
 }
 
 /** {@link replaceFileSync} off the thread. */
-export async function replaceFile(path: string, content: string, mode: number = PRIVATE_FILE_MODE): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string,
+  mode: number = PRIVATE_FILE_MODE,
+  fs: JournalFs = NODE_FS,
+): Promise<void> {
   const temporary = temporaryName(path);
-  const handle = await promises.open(temporary, 'wx', mode);
+  const handle = await fs.promises.open(temporary, 'wx', mode);
   try {
     await handle.writeFile(content);
     await handle.sync();
     await handle.close();
-    await promises.rename(temporary, path);
+    await fs.promises.rename(temporary, path);
   } catch (error) {
     await handle.close().catch(() => {});
-    await promises.rm(temporary, { force: true });
+    await fs.promises.rm(temporary, { force: true });
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await syncDirectory(dirname(path), fs);
 }
 
 /** Some file systems have no hard links. There, a second process could read a file that is being copied. */
@@ -133,7 +130,7 @@ function linkOrCopy(from: string, to: string): void {
  * @returns whether it was created
  */
 export function createFileSync(path: string, content: string, mode: number = PRIVATE_FILE_MODE): boolean {
-  const temporary = writeTemporarySync(path, content, mode);
+  const temporary = writeTemporarySync(path, content, mode, NODE_FS);
   try {
     linkOrCopy(temporary, path);
   } catch (error) {

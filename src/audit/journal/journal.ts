@@ -7,10 +7,13 @@ import { isRiskTrailError, RiskTrailError } from '../../core/errors.ts';
 import { createUuidV7 } from '../../core/uuid.ts';
 import type { Signer } from '../proof/note.ts';
 import { makeDirectorySync, syncDirectorySync } from './durable-file.ts';
+import { type JournalFs, NODE_FS } from './journal-fs.ts';
 import type { AppendedRecord, Journal, RecoveryInfo } from './journal-types.ts';
 import { openSigner, publishVerifierKey } from './keys.ts';
 import { type Lock, tryLock } from './lock.ts';
+import { Quota } from './quota.ts';
 import { recoverStream } from './recovery.ts';
+import { readShippedPosition } from './shipped-position.ts';
 import { StreamJournal } from './stream-journal.ts';
 import { emptyPosition, type StreamPosition, StreamWriter } from './stream-writer.ts';
 import {
@@ -27,7 +30,7 @@ import {
 import { configDigest, SystemEvents } from './system-events.ts';
 
 export type { AuditInput } from '../record/audit-input.ts';
-export type { AppendedRecord, Journal, JournalStats } from './journal-types.ts';
+export type { AppendedRecord, DurablePosition, Journal, JournalStats } from './journal-types.ts';
 
 /** What a journal needs. */
 export interface JournalOptions {
@@ -47,6 +50,24 @@ export interface JournalOptions {
   readonly checkpointRecords?: number;
   /** … or so long after the first record that none covers, in milliseconds. */
   readonly checkpointIntervalMs?: number;
+  /** A write that takes longer than this is the last one of this thread for a while. 0: none is too long. */
+  readonly stallBudgetMs?: number;
+  /** How many bytes of records may wait in memory while the disk is slow or can't be written. */
+  readonly waitBufferBytes?: number;
+  /** So long must a slow disk have been quick again before this thread writes to it, in milliseconds. */
+  readonly calmMs?: number;
+  /** So long after a failed write the next one is tried, in milliseconds. */
+  readonly retryMs?: number;
+  /** So long, in milliseconds, an end waits for what a slow disk has not taken yet. */
+  readonly closeWaitMs?: number;
+  /** How many bytes the streams in the data directory may have; none is deleted for it but by {@link JournalOptions.reclaim}. */
+  readonly maxBytes?: number | undefined;
+  /** Removes what retention keeps no longer. @returns bytes that are free now */
+  readonly reclaim?: (() => Promise<number>) | undefined;
+  /** Names of events whose `append` gives a promise of their being on disk. */
+  readonly diskEvents?: readonly string[];
+  /** The calls of the file system; Node's own by default. */
+  readonly fs?: JournalFs;
   /** The settings in force: their digest stands in the stream's first record. */
   readonly config?: unknown;
   /** Told of what went wrong, with the place. */
@@ -54,13 +75,34 @@ export interface JournalOptions {
   readonly onAppended?: ((record: AppendedRecord) => void) | undefined;
 }
 
-type JournalDefaults = Required<Pick<JournalOptions, 'segmentMaxBytes' | 'checkpointRecords' | 'checkpointIntervalMs'>>;
+type JournalDefaults = Required<
+  Pick<
+    JournalOptions,
+    | 'segmentMaxBytes'
+    | 'checkpointRecords'
+    | 'checkpointIntervalMs'
+    | 'stallBudgetMs'
+    | 'waitBufferBytes'
+    | 'calmMs'
+    | 'retryMs'
+    | 'closeWaitMs'
+    | 'diskEvents'
+    | 'fs'
+  >
+>;
 
 /** Settings that hold where an option is absent. */
 const DEFAULT_JOURNAL: JournalDefaults = Object.freeze({
   segmentMaxBytes: 10_000_000,
   checkpointRecords: 1000,
   checkpointIntervalMs: 1000,
+  stallBudgetMs: 20,
+  waitBufferBytes: 8_388_608,
+  calmMs: 1000,
+  retryMs: 100,
+  closeWaitMs: 5000,
+  diskEvents: [],
+  fs: NODE_FS,
 });
 
 /** A stream that this process may write to. */
@@ -98,10 +140,25 @@ function withoutUndefined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
+/**
+ * What left the machine can't be unsaid: a number that a receiver holds must not be given again, to another record.
+ * @returns why the stream can't be gone on with
+ */
+function shorterThanShipped(
+  { directory, stream }: StreamEntry,
+  { position }: { readonly position: StreamPosition },
+): { readonly kind: 'damaged'; readonly reason: string } | undefined {
+  const shipped = readShippedPosition(directory);
+  if (shipped?.stream !== stream || shipped.sequence <= position.sequence) return undefined;
+  const reason = `${position.sequence} records stand and ${shipped.sequence} were shipped`;
+  return { kind: 'damaged', reason };
+}
+
 class Opener {
   readonly #options: JournalOptions & JournalDefaults;
   readonly #service: string;
   readonly #signer: Signer;
+  readonly #ticks = createSystemClock();
 
   constructor(options: JournalOptions & JournalDefaults) {
     this.#options = options;
@@ -145,7 +202,8 @@ class Opener {
     if (lock === undefined) return undefined;
     try {
       const now = inspectStream(this.#options.dataDir, this.#service, entry.id);
-      const found = now?.status === 'open' ? recoverStream(entry.directory, entry.stream) : undefined;
+      const recovered = now?.status === 'open' ? recoverStream(entry.directory, entry.stream) : undefined;
+      const found = recovered?.kind === 'sound' ? (shorterThanShipped(entry, recovered) ?? recovered) : recovered;
       if (found?.kind === 'sound') {
         const { position, cutBytes, closed } = found;
         return { id: entry.id, lock, position, recovered: { records: position.sequence, cutBytes }, closed };
@@ -188,41 +246,74 @@ class Opener {
     const journal = this.#journal({ id, lock, position: emptyPosition(), recovered: undefined });
     const opened = new SystemEvents(clock).opened(this.#signer.vkey, configDigest(config), previous);
     if (journal.append(opened).sequence === undefined) {
-      lock.release();
+      journal.closeSync('start_failed');
       throw new Error(`the first record of ${directory} could not be written`);
     }
     return journal;
   }
 
   #journal({ id, lock, position, recovered }: Claim): StreamJournal {
-    const { segmentMaxBytes, resource, scope, clock, checkpointRecords, checkpointIntervalMs } = this.#options;
-    const { onError, onAppended, dataDir } = this.#options;
+    const { segmentMaxBytes, resource, scope, waitBufferBytes, fs, onAppended, diskEvents } = this.#options;
+    const { stallBudgetMs, dataDir } = this.#options;
+    const directory = streamDirectory(dataDir, id);
     let writer: StreamWriter;
+    let quota: Quota | undefined;
     try {
       writer = new StreamWriter({
         stream: `${this.#service}/${id}`,
-        directory: streamDirectory(dataDir, id),
+        directory,
         segmentMaxBytes,
+        waitBufferBytes,
         resource,
         scope,
         position,
+        fs,
+        onWritten:
+          onAppended && (({ recordId, eventName, bytes }, sequence) => tell({ recordId, sequence, eventName, bytes })),
       });
+      quota = this.#quota(() => writer.bytes);
     } catch (error) {
       lock.release();
       throw error;
     }
+    const tell = (record: AppendedRecord) => {
+      try {
+        onAppended?.(record);
+      } catch (error) {
+        this.#options.onError(error, 'listener');
+      }
+    };
     return new StreamJournal({
+      ...this.#options,
       streamId: id,
       writer,
+      quota,
       signer: this.#signer,
       lock,
-      clock,
+      remakeDirectory: () => this.#remake(directory),
+      ticks: this.#ticks,
+      stallBudgetMs: stallBudgetMs === 0 ? Number.POSITIVE_INFINITY : stallBudgetMs,
+      diskEvents: new Set(diskEvents),
       checkpointSize: position.checkpointSize,
       recovered,
-      checkpointRecords,
-      checkpointIntervalMs,
-      onError,
-      onAppended,
     });
+  }
+
+  #quota(appended: () => number): Quota | undefined {
+    const { maxBytes, reclaim, onError, dataDir } = this.#options;
+    if (maxBytes === undefined) return undefined;
+    const directory = join(dataDir, STREAMS_DIRECTORY);
+    return new Quota({ maxBytes, directory, appended, reclaim, ticks: this.#ticks, onError });
+  }
+
+  /** After somebody deleted the folder of a stream that is being written: the lock in it is gone as well. */
+  #remake(directory: string): Lock {
+    const { dataDir, fs } = this.#options;
+    createStreamDirectory(directory);
+    for (const path of [dirname(directory), dataDir]) syncDirectorySync(path, fs);
+    const lock = tryLock(lockPath(directory));
+    if (lock === undefined) throw new Error(`another process holds the lock of ${directory}`);
+    publishVerifierKey(dataDir, this.#signer.vkey);
+    return lock;
   }
 }

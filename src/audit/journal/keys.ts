@@ -9,9 +9,9 @@ import { createSigner, type Signer } from '../proof/note.ts';
 import { createFileSync, PRIVATE_FILE_MODE, replaceFileSync } from './durable-file.ts';
 
 /** Name of the key that a data directory makes for itself. */
-const SIGNING_KEY_FILE = 'signing-key.pem';
+export const SIGNING_KEY_FILE = 'signing-key.pem';
 /** Name of the file with the public keys, newest first. */
-const VERIFIER_KEY_FILE = 'verifier.vkey';
+export const VERIFIER_KEY_FILE = 'verifier.vkey';
 
 /** Everybody may read public keys. */
 const PUBLIC_FILE_MODE = 0o644;
@@ -41,11 +41,17 @@ function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-function newKeyPem(): string {
+/** A new Ed25519 key as PKCS#8 PEM. */
+export function newKeyPem(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
 }
 
-function readSigningKey(path: string, onWarning: (message: string) => void): KeyObject {
+/**
+ * Reads a signing key.
+ * @param onWarning told of a file that others may read
+ * @throws RiskTrailError SIGNING_KEY_UNREADABLE, SIGNING_KEY_INVALID, SIGNING_KEY_NOT_ED25519
+ */
+export function readSigningKey(path: string, onWarning: (message: string) => void): KeyObject {
   let pem: string;
   let mode: number;
   try {

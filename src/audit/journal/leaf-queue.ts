@@ -32,31 +32,35 @@ export class LeafQueue {
     return this.#frontier.clone();
   }
 
-  /** Takes the leaf hash that stands in `line` at `at`, in padded base64. */
-  append(line: Buffer, at: number): void {
+  /**
+   * Takes the leaf hash that stands in `line` at `at`, in padded base64.
+   * @param written how many leaves may be in the tree by now: those of records that are written
+   */
+  append(line: Buffer, at: number, written: number): void {
     if (this.#filled === this.#leaves.length) this.#makeRoom();
     line.copy(this.#leaves, this.#filled, at, at + LEAF_BYTES);
     this.#filled += LEAF_BYTES;
-    if (this.#filled - this.#settled > MOST_LEAVES * LEAF_BYTES) this.settle(2);
+    if (this.#filled - this.#settled > MOST_LEAVES * LEAF_BYTES) this.settle(2, written);
   }
 
-  /** Hashes up to `most` waiting leaves into the tree. */
-  settle(most: number): void {
-    const until = Math.min(this.#filled, this.#settled + most * LEAF_BYTES);
+  /** Hashes up to `most` waiting leaves into the tree, which holds `size` of them at most afterwards. */
+  settle(most: number, size: number): void {
+    const leaves = Math.min(most, size - this.#frontier.size);
+    const until = Math.min(this.#filled, this.#settled + leaves * LEAF_BYTES);
     for (let at = this.#settled; at < until; at += LEAF_BYTES) {
       this.#scratch.write(this.#leaves.toString('latin1', at, at + LEAF_BYTES), 'base64');
       this.#frontier.append(this.#scratch);
     }
-    this.#settled = until;
+    this.#settled = Math.max(this.#settled, until);
     if (this.#settled === this.#filled) {
       this.#settled = 0;
       this.#filled = 0;
     }
   }
 
-  /** The tree with every leaf in it. */
-  frontier(): Frontier {
-    this.settle(Number.POSITIVE_INFINITY);
+  /** The tree with its first `size` leaves, or more where more are in it already. */
+  frontier(size: number): Frontier {
+    this.settle(Number.POSITIVE_INFINITY, size);
     return this.#frontier;
   }
 

@@ -15,19 +15,26 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { parseCheckpoint } from '../proof/note.ts';
 import { Frontier, leafHash } from '../proof/tree.ts';
 import { auditForm } from '../record/canonical.ts';
 import { plainAttributes, visitRecords } from '../record/otlp.ts';
 import { syncDirectorySync } from './durable-file.ts';
-import { listSegments, type SegmentFile } from './segment.ts';
+import {
+  accountHashes,
+  noteStatement,
+  PRUNED_EVENT,
+  type PruneAccount,
+  readPruneAccount,
+  readPrunedState,
+} from './pruned-state.ts';
+import { readSealedState } from './sealed-state.ts';
+import { isBrokenContent, readSegment } from './segment-content.ts';
+import { CHECKPOINT_FILE, listSegments, plainSegmentName, type SegmentFile, STATE_DIRECTORY } from './segment-files.ts';
 import type { SealedFile, SegmentStart, StreamPosition } from './stream-writer.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT } from './system-events.ts';
 
-/** File of a stream with its newest signed note. */
-export const CHECKPOINT_FILE = 'checkpoint';
-/** The writer's own folder of a stream. */
-export const STATE_DIRECTORY = 'state';
+export { CHECKPOINT_FILE } from './segment-files.ts';
+
 /** Where the current segment begins, so that a start reads only that one. In the state folder. */
 const FRONTIER_FILE = 'frontier.json';
 
@@ -46,8 +53,15 @@ export type Recovered =
 
 const CHUNK_BYTES = 1_048_576;
 const NEWLINE = 10;
+const EMPTY = Buffer.alloc(0);
 /** Leaves below a checkpoint that are kept in memory. */
 const MAX_SIGNED_LEAVES = 50_000;
+
+/**
+ * Of the files before the current one the newest so many are compared with their noted lengths; of all others only the names.
+ * So a start takes the same time however long the stream is; what is in the files is the verifier's matter.
+ */
+const LENGTHS_COMPARED = 16;
 
 /** Raised inside this file. */
 class Damage extends Error {}
@@ -64,7 +78,7 @@ export function recoverStream(directory: string, stream: string): Recovered {
   try {
     removeTemporary(directory);
     removeTemporary(join(directory, STATE_DIRECTORY));
-    const scan = new Scan(directory, stream, start);
+    const scan = new Scan(directory, stream, start ?? pruneStart(directory, stream, files));
     return scan.run(start === undefined ? files : files.slice(start.sealed.length));
   } catch (error) {
     if (error instanceof Damage) return { kind: 'damaged', reason: error.message };
@@ -119,10 +133,10 @@ class Scan {
     for (const [index, file] of files.entries()) {
       const last = index === files.length - 1;
       ({ cutBytes, end } = this.#readFile(file, last));
-      if (!last) this.#sealed.push({ name: file.name, bytes: end });
+      if (!last || file.sealed) this.#sealed.push({ name: plainSegmentName(file.name), bytes: end });
     }
     this.#checkNote(readCheckpointFile(this.#directory));
-    if (this.#frontier.size > this.#checkpointSize) for (const file of files) syncFile(file.path);
+    if (this.#frontier.size > this.#checkpointSize) for (const file of files) if (!file.sealed) syncFile(file.path);
     syncDirectorySync(this.#directory);
     const file = files.at(-1)!;
     const position: StreamPosition = {
@@ -130,7 +144,8 @@ class Scan {
       frontier: this.#frontier,
       lastTime: this.#lastTime,
       checkpointSize: this.#checkpointSize,
-      segment: { file, bytes: end },
+      // A sealed file is never written again: then a new one is begun.
+      ...(file.sealed ? {} : { segment: { file, bytes: end } }),
       sealed: this.#sealed,
     };
     return { kind: 'sound', position, cutBytes, closed: this.#closedAt >= 0 };
@@ -138,13 +153,13 @@ class Scan {
 
   /** @returns the file's length and how much of it was cut */
   #readFile(file: SegmentFile, last: boolean): { end: number; cutBytes: number } {
-    const rest = forEachLine(file.path, (line) => {
+    const rest = forEachLine(file, (line) => {
       if (line.length > 0 && !this.#readLine(line)) {
         throw new Damage(`${file.name} holds a line that is no record, after number ${this.#frontier.size - 1}`);
       }
     });
     if (rest.tail.length === 0) return { end: rest.bytes, cutBytes: 0 };
-    if (!last) throw new Damage(`${file.name} ends within a line and is not the newest segment`);
+    if (!last || file.sealed) throw new Damage(`${file.name} ends within a line and is not the newest segment`);
     // Only the newline may be missing: then the record stands.
     if (this.#readLine(rest.tail.toString('utf8'))) {
       appendNewline(file.path);
@@ -189,7 +204,7 @@ class Scan {
   /** The root that a note of this stream states must be that of the leaves. */
   #checkNote(note: string | undefined): void {
     if (note === undefined) return;
-    const checkpoint = parseCheckpoint(`${note.split('\n').slice(0, 3).join('\n')}\n`);
+    const checkpoint = noteStatement(note);
     if (checkpoint === undefined || checkpoint.origin !== this.#stream) {
       throw new Damage('a checkpoint is not one of this stream');
     }
@@ -207,27 +222,48 @@ class Scan {
   }
 }
 
-/** Reads whole lines; @returns the file's length and what stands behind the last newline. */
-function forEachLine(path: string, visit: (line: string) => void): { bytes: number; tail: Buffer } {
-  const fd = openSync(path, 'r');
+/** Reads whole lines; @returns the length of the text and what stands behind the last newline. */
+function forEachLine(file: SegmentFile, visit: (line: string) => void): { bytes: number; tail: Buffer } {
+  let rest: Buffer = EMPTY;
+  let bytes = 0;
+  for (const chunk of chunksOf(file)) {
+    bytes += chunk.length;
+    const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let from = 0;
+    for (let at = data.indexOf(NEWLINE); at >= 0; at = data.indexOf(NEWLINE, from)) {
+      visit(data.toString('utf8', from, at));
+      from = at + 1;
+    }
+    rest = Buffer.from(data.subarray(from));
+  }
+  return { bytes, tail: rest };
+}
+
+/** The text of a segment; the buffer is used again for the next chunk. */
+function* chunksOf(file: SegmentFile): Generator<Buffer> {
+  if (file.sealed) {
+    yield contentOf(file);
+    return;
+  }
+  const fd = openSync(file.path, 'r');
   try {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    let rest: Buffer = Buffer.alloc(0);
-    let bytes = 0;
     for (;;) {
       const read = readSync(fd, chunk, 0, CHUNK_BYTES, null);
-      if (read === 0) return { bytes, tail: rest };
-      bytes += read;
-      const data = Buffer.concat([rest, chunk.subarray(0, read)]);
-      let from = 0;
-      for (let at = data.indexOf(NEWLINE); at >= 0; at = data.indexOf(NEWLINE, from)) {
-        visit(data.toString('utf8', from, at));
-        from = at + 1;
-      }
-      rest = data.subarray(from);
+      if (read === 0) return;
+      yield chunk.subarray(0, read);
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+function contentOf(file: SegmentFile): Buffer {
+  try {
+    return readSegment(file);
+  } catch (error) {
+    if (isBrokenContent(error)) throw new Damage(`${file.name} can't be decompressed`);
+    throw error;
   }
 }
 
@@ -261,20 +297,77 @@ export function formatSegmentStart(stream: string, start: SegmentStart): string 
   return `${JSON.stringify({ version: 1, stream, size, hashes, lastTime, sealed })}\n`;
 }
 
-/** The stored place, where it fits the files that are there; else everything is read. */
+/** The stored place, where it fits the files that are there; else everything is read. Opens no segment. */
 function readSegmentStart(directory: string, stream: string, files: readonly SegmentFile[]): SegmentStart | undefined {
   try {
     const stored = JSON.parse(readFileSync(segmentStartPath(directory), 'utf8'));
     if (stored.version !== 1 || stored.stream !== stream || typeof stored.lastTime !== 'string') return undefined;
-    const sealed = stored.sealed as SealedFile[];
-    if (files[sealed.length]?.firstSequence !== stored.size) return undefined;
-    for (const [index, one] of sealed.entries()) {
-      const file = files[index]!;
-      if (file.name !== one.name || statSync(file.path).size !== one.bytes) return undefined;
-    }
+    const sealed = presentFiles(directory, stream, stored.sealed, files);
+    if (sealed === undefined || files[sealed.length]?.firstSequence !== stored.size) return undefined;
     const hashes = (stored.hashes as string[]).map((one) => Buffer.from(one, 'base64'));
     return { size: stored.size, frontier: Frontier.from(stored.size, hashes), lastTime: stored.lastTime, sealed };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Of the noted files those that are there, first in `files`; undefined where something is missing that was not pruned, or one
+ * of the newest isn't as long as it was.
+ */
+function presentFiles(
+  directory: string,
+  stream: string,
+  noted: readonly SealedFile[],
+  files: readonly SegmentFile[],
+): SealedFile[] | undefined {
+  const lengths = new Map(readSealedState(directory)?.files.map((one) => [one.name, one]));
+  const present: SealedFile[] = [];
+  for (const one of noted) {
+    const file = files[present.length];
+    if (file === undefined || plainSegmentName(file.name) !== one.name) {
+      // Pruning takes the oldest files only.
+      if (present.length > 0) return undefined;
+      continue;
+    }
+    present.push(one);
+  }
+  for (const [index, one] of present.entries()) {
+    if (index < present.length - LENGTHS_COMPARED) continue;
+    const file = files[index]!;
+    const seal = file.sealed ? lengths.get(one.name) : undefined;
+    if (file.sealed && seal?.bytes !== one.bytes) return undefined;
+    if (statSync(file.path).size !== (seal?.sealedBytes ?? one.bytes)) return undefined;
+  }
+  if (present.length === noted.length) return present;
+  const prunedSize = readPrunedState(directory, stream)?.account.size ?? 0;
+  return (files[0]?.firstSequence ?? 0) <= prunedSize ? present : undefined;
+}
+
+/** Where the tree begins of a stream whose first records were pruned. */
+function pruneStart(directory: string, stream: string, files: readonly SegmentFile[]): SegmentStart | undefined {
+  const first = files[0]!.firstSequence;
+  if (first === 0) return undefined;
+  let account = readPrunedState(directory, stream)?.account;
+  if (account === undefined || account.size < first) account = findPruneAccount(stream, files);
+  if (account === undefined || account.size < first) return undefined;
+  const { size } = account;
+  return { size, frontier: Frontier.from(size, accountHashes(account)), lastTime: '0', sealed: [] };
+}
+
+/** The newest account of the pruning of `stream` in `files`, which are those of one stream, in order. */
+export function findPruneAccount(stream: string, files: readonly SegmentFile[]): PruneAccount | undefined {
+  for (const file of files.toReversed()) {
+    let found: PruneAccount | undefined;
+    forEachLine(file, (line) => {
+      if (!line.includes(PRUNED_EVENT)) return;
+      visitRecords(line, (record) => {
+        if (record.eventName !== PRUNED_EVENT) return;
+        const account = readPruneAccount(plainAttributes(record.attributes));
+        if (account?.stream === stream) found = account;
+      });
+    });
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -1,17 +1,27 @@
 /**
  * The audit journal of one process (or worker thread): takes events, and when `append` returns, the record is with the
- * operating system. Nothing in here throws once the journal is open.
+ * operating system, or `state` says where it is. Nothing in here throws once the journal is open.
  */
 import type { Clock } from '../../core/clock.ts';
 import { RiskTrailError } from '../../core/errors.ts';
+import { Listeners, type Subscription } from '../../core/listeners.ts';
 import type { Signer } from '../proof/note.ts';
 import type { AuditInput } from '../record/audit-input.ts';
-import type { EncodedRecord } from '../record/encode.ts';
 import { Checkpointer, type CheckpointInfo } from './checkpointer.ts';
-import type { AppendedRecord, AppendResult, Journal, JournalStats, RecoveryInfo } from './journal-types.ts';
+import type { JournalFs } from './journal-fs.ts';
+import type {
+  AppendedRecord,
+  AppendResult,
+  DurablePosition,
+  Journal,
+  JournalStats,
+  RecoveryInfo,
+} from './journal-types.ts';
 import type { Lock } from './lock.ts';
+import type { Quota } from './quota.ts';
 import type { StreamWriter } from './stream-writer.ts';
 import { SystemEvents } from './system-events.ts';
+import { codeOf, type PutResult, WritePath } from './write-path.ts';
 
 /** What a stream journal is made of. */
 export interface StreamJournalOptions {
@@ -19,20 +29,31 @@ export interface StreamJournalOptions {
   readonly writer: StreamWriter;
   readonly signer: Signer;
   readonly lock: Lock;
+  /** Makes the stream's folder anew after somebody deleted it. @returns the lock in it @throws the system's error */
+  readonly remakeDirectory: () => Lock;
   readonly clock: Clock;
+  /** Real time. */
+  readonly ticks: Clock;
+  readonly fs: JournalFs;
   readonly checkpointSize: number;
   readonly recovered: RecoveryInfo | undefined;
   readonly checkpointRecords: number;
   readonly checkpointIntervalMs: number;
+  readonly stallBudgetMs: number;
+  readonly calmMs: number;
+  readonly retryMs: number;
+  readonly closeWaitMs: number;
+  readonly waitBufferBytes: number;
+  readonly diskEvents: ReadonlySet<string>;
+  readonly quota?: Quota | undefined;
   readonly onError: (error: unknown, what: string) => void;
   readonly onAppended?: ((record: AppendedRecord) => void) | undefined;
 }
 
-interface OutageNow {
-  readonly reason: string;
-  readonly fromMs: number;
-  lostRecords: number;
-}
+/** A wall clock that went otherwise than the monotonic one by more than this was set. */
+const CLOCK_STEP_MS = 1000;
+/** How often the free space is looked at, at checkpoints. */
+const DISK_LOOK_MS = 10_000;
 
 /** A journal over one stream. `openJournal` makes it. */
 export class StreamJournal implements Journal {
@@ -40,35 +61,67 @@ export class StreamJournal implements Journal {
   readonly recovered: RecoveryInfo | undefined;
   readonly #options: StreamJournalOptions;
   readonly #writer: StreamWriter;
+  readonly #path: WritePath;
   readonly #checkpointer: Checkpointer;
   readonly #events: SystemEvents;
+  readonly #durableListeners = new Listeners<DurablePosition>((error) => this.#report(error, 'listener'));
+  readonly #checkpointListeners = new Listeners<CheckpointInfo>((error) => this.#report(error, 'listener'));
+  #lock: Lock;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #closing: Promise<void> | undefined;
-  /** The closing record is written. */
+  /** The closing record is taken. */
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
-  #outage: OutageNow | undefined;
-  /** A closed segment whose record could not be written yet. */
-  #sealed: { first: number; last: number } | undefined;
+  /** A checkpoint is under way because it was due. */
+  #requested = false;
   #appending = false;
   #deferred: AuditInput[] = [];
-  #writeErrors = 0;
-  #lostRecords = 0;
-  #lateReported = false;
+  #lostLate = 0;
+  #durable: DurablePosition | undefined;
+  #commit: Promise<void> | undefined;
+  /** Wall time less monotonic time. */
+  #clockOffset: number;
+  #clockSteps = 0;
+  #diskFreeBytes: number | undefined;
+  #diskLookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: StreamJournalOptions) {
+    const { writer, clock, fs, ticks } = options;
     this.#options = options;
-    this.#writer = options.writer;
+    this.#writer = writer;
+    this.#lock = options.lock;
     this.streamId = options.streamId;
     this.recovered = options.recovered;
-    this.#events = new SystemEvents(options.clock);
+    this.#events = new SystemEvents(clock);
+    this.#clockOffset = clock.now() - clock.monotonic();
+    const onError = (error: unknown, what: string) => this.#report(error, what);
+    this.#path = new WritePath({
+      writer,
+      events: this.#events,
+      clock,
+      ticks,
+      fs,
+      stallBudgetMs: options.stallBudgetMs,
+      calmMs: options.calmMs,
+      retryMs: options.retryMs,
+      quota: options.quota,
+      remakeDirectory: () => this.#remakeDirectory(),
+      onError,
+    });
     this.#checkpointer = new Checkpointer({
-      writer: options.writer,
+      writer,
       signer: options.signer,
-      clock: options.clock,
+      fs,
+      clock,
       size: options.checkpointSize,
       append: (note) => this.#appendCheckpoint(note),
-      onError: (error, what) => this.#report(error, what),
+      stepAside: (error) => this.#path.stepAside(error),
+      onDurable: (position) => {
+        this.#durable = position;
+        this.#durableListeners.emit(position);
+      },
+      onCheckpoint: (checkpoint) => this.#checkpointListeners.emit(checkpoint),
+      onError,
     });
   }
 
@@ -85,48 +138,63 @@ export class StreamJournal implements Journal {
   }
 
   get failing(): boolean {
-    return this.#outage !== undefined;
+    return this.#path.failing;
   }
 
   append(input: AuditInput): AppendResult {
     if (this.#appending) {
       // A getter or listener that emits while we encode: the outer record comes first.
       this.#deferred.push(input);
-      return { recordId: '', sequence: undefined };
+      return { recordId: '', sequence: undefined, state: 'waiting' };
     }
     if (this.#state === 'closed') {
-      if (!this.#lateReported) this.#report(new Error('the journal is closed'), 'append after close');
-      this.#lateReported = true;
-      this.#lostRecords++;
-      return { recordId: '', sequence: undefined };
+      if (this.#lostLate === 0) this.#report(new Error('the journal is closed'), 'append after close');
+      this.#lostLate++;
+      return { recordId: '', sequence: undefined, state: 'lost' };
     }
     this.#appending = true;
     let result: AppendResult;
     try {
-      const record = this.#append(input);
-      result = { recordId: record.recordId, sequence: this.#writer.sequence - 1 };
-      if (this.#options.onAppended !== undefined) this.#tell(input.eventName, result.sequence!, record);
+      result = this.#result(this.#path.put(input), input.eventName);
     } catch (error) {
-      this.#lose(error);
-      result = { recordId: '', sequence: undefined };
+      this.#report(error, 'append');
+      this.#lostLate++;
+      result = { recordId: '', sequence: undefined, state: 'lost' };
     }
     this.#appending = false;
     if (this.#deferred.length > 0) this.#appendDeferred();
     if (this.#checkpointer.uncovered >= this.#options.checkpointRecords) {
-      if (!this.#checkpointer.busy && this.#state === 'open') this.requestCheckpoint();
+      if (!this.#requested && !this.#checkpointer.busy && this.#state === 'open') this.requestCheckpoint();
     } else if (this.#timer === undefined) this.#arm();
-    return result;
+    return this.#options.diskEvents.size > 0 && this.#options.diskEvents.has(input.eventName)
+      ? this.#withCommit(result)
+      : result;
   }
 
-  #append(input: AuditInput): EncodedRecord {
-    const writer = this.#writer;
-    if (writer.rotationDue) this.#rotate();
-    if (this.#outage !== undefined) this.#endOutage(this.#outage);
-    if (this.#sealed !== undefined) {
-      writer.append(this.#events.segmentSealed(this.#sealed.first, this.#sealed.last));
-      this.#sealed = undefined;
+  #result(state: PutResult, eventName: string): AppendResult {
+    if (state === 'lost') return { recordId: '', sequence: undefined, state };
+    const { recordId, lineBytes: bytes } = this.#path;
+    if (state === 'waiting') return { recordId, sequence: undefined, state };
+    // What is told right behind a record, that the disk is slow, waits in the ring: this one was written last.
+    const sequence = this.#writer.writtenRecords - 1;
+    if (this.#options.onAppended !== undefined) this.#tell({ recordId, sequence, eventName, bytes });
+    return { recordId, sequence, state };
+  }
+
+  #withCommit(result: AppendResult): AppendResult {
+    const lost = () => new RiskTrailError('AUDIT_NOT_DURABLE', { reason: 'the record could not be taken' });
+    const committed = result.state === 'lost' ? Promise.reject(lost()) : this.commit();
+    // Not everybody waits for it.
+    committed.catch(() => {});
+    return { ...result, committed };
+  }
+
+  #tell(record: AppendedRecord): void {
+    try {
+      this.#options.onAppended?.(record);
+    } catch (error) {
+      this.#report(error, 'listener');
     }
-    return writer.append(input);
   }
 
   #appendDeferred(): void {
@@ -135,52 +203,21 @@ export class StreamJournal implements Journal {
     for (const input of inputs) this.append(input);
   }
 
-  /** Brings no other record with it where the stream is closed: behind the closing record stand only checkpoints. */
   #appendCheckpoint(note: string): boolean {
-    return this.#attempt(() => {
-      if (this.#writer.segmentBroken) this.#rotate();
-      if (this.#outage !== undefined && !this.#ended) this.#endOutage(this.#outage);
-      this.#writer.append(this.#events.checkpoint(note));
-    });
+    const result = this.#path.putCheckpoint(this.#events.checkpoint(note));
+    return this.#ended ? result === 'written' : result !== 'lost';
   }
 
-  #attempt(action: () => void): boolean {
+  #remakeDirectory(): void {
+    const lock = this.#options.remakeDirectory();
+    this.#lock.release();
+    this.#lock = lock;
+    // The signed note is still true.
     try {
-      action();
-      return true;
+      this.#checkpointer.saveNote();
     } catch (error) {
-      this.#failed(error);
-      return false;
+      this.#report(error, 'checkpoint');
     }
-  }
-
-  #rotate(): void {
-    try {
-      this.#sealed = this.#writer.rotate() ?? this.#sealed;
-    } catch (error) {
-      this.#writeErrors++;
-      this.#report(error, 'new segment');
-    }
-  }
-
-  /** Writing may work again: the outage is told before anything else. */
-  #endOutage(outage: OutageNow): void {
-    this.#writer.append(this.#events.degraded(outage));
-    this.#outage = undefined;
-  }
-
-  #lose(error: unknown): void {
-    this.#failed(error);
-    this.#lostRecords++;
-    this.#outage!.lostRecords++;
-  }
-
-  #failed(error: unknown): void {
-    this.#writeErrors++;
-    if (this.#outage !== undefined) return;
-    const reason = (error as NodeJS.ErrnoException)?.code ?? String(error);
-    this.#outage = { reason, fromMs: this.#options.clock.now(), lostRecords: 0 };
-    this.#report(error, 'append');
   }
 
   #report(error: unknown, what: string): void {
@@ -188,15 +225,6 @@ export class StreamJournal implements Journal {
       this.#options.onError(error, what);
     } catch {
       // There is nobody left to tell.
-    }
-  }
-
-  #tell(eventName: string, sequence: number, record: EncodedRecord): void {
-    const { recordId, lineBytes } = record;
-    try {
-      this.#options.onAppended?.({ recordId, sequence, eventName, bytes: lineBytes });
-    } catch (error) {
-      this.#report(error, 'listener');
     }
   }
 
@@ -210,37 +238,81 @@ export class StreamJournal implements Journal {
   }
 
   requestCheckpoint(): void {
-    void this.checkpoint();
+    this.#requested = true;
+    void this.checkpoint().finally(() => {
+      this.#requested = false;
+    });
   }
 
   async checkpoint(): Promise<CheckpointInfo | undefined> {
     if (this.#state === 'closed') return this.#checkpointer.last;
-    if (this.#outage !== undefined) this.#probe(this.#outage);
-    const info = await this.#checkpointer.checkpoint();
-    const more = this.#checkpointer.uncovered > 0 || this.#outage !== undefined;
+    this.#look();
+    if (this.#path.mayBeDeleted) await this.#path.checkDeleted();
+    this.#writer.collect();
+    if (this.#path.retry()) await this.#checkpointer.checkpoint();
+    // Nothing can be signed now, but what was written before may leave the machine.
+    else await this.#checkpointer.sync().catch(() => {});
+    const more = this.#checkpointer.uncovered > 0 || this.#path.mode !== 'direct';
     if (more && this.#timer === undefined) this.#arm();
-    return info;
+    return this.#checkpointer.last;
   }
 
-  /** Without further events, an outage's end is found by trying. */
-  #probe(outage: OutageNow): void {
-    try {
-      if (this.#writer.rotationDue) this.#rotate();
-      this.#endOutage(outage);
-    } catch {
-      this.#writeErrors++;
-    }
+  /** Keeps the figures that a glance at the clock and the disk gives. */
+  #look(): void {
+    const { clock, ticks, fs } = this.#options;
+    const offset = clock.now() - clock.monotonic();
+    if (Math.abs(offset - this.#clockOffset) > CLOCK_STEP_MS) this.#clockSteps++;
+    this.#clockOffset = offset;
+    if (ticks.monotonic() - this.#diskLookedAt < DISK_LOOK_MS) return;
+    this.#diskLookedAt = ticks.monotonic();
+    fs.promises.statfs(this.directory).then(
+      ({ bavail, bsize }) => {
+        this.#diskFreeBytes = bavail * bsize;
+      },
+      () => {
+        this.#diskFreeBytes = undefined;
+      },
+    );
   }
 
   async sync(): Promise<void> {
-    if (this.#state === 'closed') return;
-    if (this.#outage !== undefined) throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: this.#outage.reason });
+    const { sequence } = this.#writer;
     try {
+      if (this.#state === 'closed') {
+        if (this.#durable?.sequence === sequence) return;
+        throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: 'the journal is closed' });
+      }
+      this.#path.retryIfDue();
+      if (this.#path.failing) throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: this.#path.reason });
+      await this.#path.writtenThrough(sequence);
       await this.#checkpointer.sync();
     } catch (error) {
-      const reason = (error as NodeJS.ErrnoException)?.code ?? String(error);
-      throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason }, error);
+      if (error instanceof RiskTrailError) throw error;
+      throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: codeOf(error) }, error);
     }
+  }
+
+  commit(): Promise<void> {
+    // Whoever commits in this turn of the event loop shares one sync: begun at once, it would leave out all but the first.
+    this.#commit ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      this.#commit = undefined;
+      return this.sync();
+    });
+    return this.#commit;
+  }
+
+  onDurable(listener: (position: DurablePosition) => void): Subscription {
+    const subscription = this.#durableListeners.add(listener);
+    if (this.#durable !== undefined) listener(this.#durable);
+    return subscription;
+  }
+
+  onCheckpoint(listener: (checkpoint: CheckpointInfo) => void): Subscription {
+    return this.#checkpointListeners.add(listener);
+  }
+
+  closeSegment(): void {
+    this.#writer.closeSegment();
   }
 
   close(reason: string): Promise<void> {
@@ -252,7 +324,18 @@ export class StreamJournal implements Journal {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     await this.#checkpointer.settle();
+    await this.#waitForSlowDisk();
     this.#finish(reason);
+  }
+
+  /** So that this thread doesn't stand still while there is time. */
+  async #waitForSlowDisk(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.closeWaitMs);
+    });
+    await Promise.race([this.#path.writtenThrough(this.#writer.sequence).catch(() => {}), late]);
+    clearTimeout(timer);
   }
 
   closeSync(reason: string): void {
@@ -262,41 +345,68 @@ export class StreamJournal implements Journal {
   #finish(reason: string): void {
     if (this.#state === 'closed') return;
     clearTimeout(this.#timer);
+    let writable = false;
     try {
-      this.#ended = this.#attempt(() => this.#append(this.#events.closed(reason)));
-      if (this.#ended) this.#checkpointer.finish();
+      writable = this.#path.finishNow(this.#options.closeWaitMs);
+      if (writable) this.#finishStream(reason);
+      else this.#report(this.#path.cause ?? new Error('the disk is too slow'), 'close');
     } catch (error) {
       this.#report(error, 'close');
     }
-    this.#state = 'closed';
-    this.#writer.close();
-    this.#options.lock.release();
+    this.#end();
+  }
+
+  #finishStream(reason: string): void {
+    const closed = this.#path.put(this.#events.closed(reason)) === 'written' || this.#path.finishNow(0);
+    this.#path.end();
+    this.#ended = closed;
+    if (closed) this.#checkpointer.finish();
+    else this.#report(this.#path.cause, 'close');
   }
 
   /** Makes the last checkpoint of a stream whose closing record stands already. */
   finishClosed(): void {
     this.#ended = true;
+    this.#path.end();
     try {
       this.#checkpointer.finish();
     } catch (error) {
       this.#report(error, 'close');
     }
+    this.#end();
+  }
+
+  #end(): void {
     this.#state = 'closed';
+    const quiet = this.#path.close();
+    // A thread that is still within a write needs the file, and nobody else may write to the stream meanwhile.
+    if (!quiet) return;
     this.#writer.close();
-    this.#options.lock.release();
+    this.#lock.release();
   }
 
   stats(): JournalStats {
     const { last } = this.#checkpointer;
+    const { mode } = this.#path;
     return {
       records: this.#writer.sequence,
       bytes: this.#writer.bytes,
       checkpoints: this.#checkpointer.count,
       lastCheckpoint: last && { size: last.size, timeMs: last.timeMs },
-      writeErrors: this.#writeErrors,
-      lostRecords: this.#lostRecords,
+      writeErrors: this.#path.writeErrors,
+      lostRecords: this.#path.lostRecords + this.#lostLate,
       uncheckpointed: this.#checkpointer.uncovered,
-      degraded: this.#outage !== undefined,
+      degraded: this.#path.failing,
+      mode: mode === 'slow' ? 'buffered' : mode,
+      waiting: {
+        records: this.#writer.waitingRecords,
+        bytes: this.#writer.waitingBytes,
+        capacityBytes: this.#options.waitBufferBytes,
+      },
+      stalls: this.#path.stalls,
+      clockSteps: this.#clockSteps,
+      durableSequence: this.#durable?.sequence,
+      diskFreeBytes: this.#diskFreeBytes,
     };
   }
 }

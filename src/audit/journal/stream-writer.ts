@@ -1,15 +1,20 @@
 /**
- * The writer of one stream: gives records their numbers, keeps the tree and the segment files. It knows nothing of time,
- * signatures or locks; each call either happens whole or throws and leaves everything as it was.
+ * The writer of one stream: gives records their numbers, keeps the tree, the lines that wait and the segment files. It knows
+ * nothing of time, signatures or locks; each call either happens whole or throws and leaves everything as it was.
+ *
+ * A record has its number once it is taken. It is written at once, or waits in the ring behind those taken before it; what
+ * is signed, synced and told to others goes only as far as what is written.
  */
-import { readFileSync, truncateSync } from 'node:fs';
-import { basename } from 'node:path';
 import { Frontier } from '../proof/tree.ts';
 import { type AuditInput, isNanos } from '../record/audit-input.ts';
 import { type EncodedRecord, type EncoderOptions, RecordEncoder } from '../record/encode.ts';
+import type { JournalFs } from './journal-fs.ts';
+import type { DurablePosition } from './journal-types.ts';
 import { LeafQueue } from './leaf-queue.ts';
-import { Segment, type SegmentFile } from './segment.ts';
-import { CHECKPOINT_EVENT } from './system-events.ts';
+import { LineRing, type WaitingLine } from './line-ring.ts';
+import { Segment } from './segment.ts';
+import { listSegments, plainSegmentName, type SegmentFile } from './segment-files.ts';
+import { CHECKPOINT_EVENT, PRUNED_EVENT } from './system-events.ts';
 
 /** Where a stream stands: nothing yet, or what recovery found. */
 export interface StreamPosition {
@@ -57,24 +62,46 @@ export interface SegmentStart {
 export interface StreamWriterOptions extends EncoderOptions {
   readonly directory: string;
   readonly segmentMaxBytes: number;
+  /** How many bytes of lines may wait. */
+  readonly waitBufferBytes: number;
   readonly position: StreamPosition;
+  readonly fs: JournalFs;
+  /** Told of each record that waited, once it is written. */
+  readonly onWritten?: ((line: WaitingLine, sequence: number) => void) | undefined;
+}
+
+/** Numbers of records, both included. */
+export interface SequenceRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 export class StreamWriter {
   readonly stream: string;
   readonly directory: string;
+  readonly #options: StreamWriterOptions;
+  readonly #fs: JournalFs;
   readonly #encoder: RecordEncoder;
   readonly #tree: LeafQueue;
   readonly #segmentMaxBytes: number;
+  #ring: LineRing | undefined;
   #segment: Segment;
-  /** Files before the current one that hold something not yet synced. */
+  /** Files before the current one that hold something not yet synced, or a part of a record still to be cut off. */
   #retired: Segment[] = [];
   #rotateAt: number;
+  /** Of what is taken. */
   #sequence: number;
   #lastTime: string;
-  #plainRecords: number;
+  /** Of what is written. */
+  #written: number;
+  #writtenTime: string;
+  #writtenPlain: number;
   #bytes = 0;
+  /** Time of the record that was encoded last. */
+  #time = '0';
   #sealed: readonly SealedFile[];
+  /** Retention may have removed files of records with numbers below it. */
+  #prunedBelow = 0;
   /** Where the segments begin that this writer began and no checkpoint covers yet, oldest first. */
   #starts: SegmentStart[] = [];
   /** A file was created whose name may not be on disk yet. */
@@ -82,36 +109,66 @@ export class StreamWriter {
 
   /** @throws the system's error where the segment can't be opened */
   constructor(options: StreamWriterOptions) {
-    const { position } = options;
+    const { position, fs } = options;
     this.stream = options.stream;
     this.directory = options.directory;
+    this.#options = options;
+    this.#fs = fs;
     this.#encoder = new RecordEncoder(options);
     this.#tree = new LeafQueue(position.frontier);
     this.#sequence = position.sequence;
     this.#lastTime = position.lastTime;
-    this.#plainRecords = position.sequence;
+    this.#written = position.sequence;
+    this.#writtenTime = position.lastTime;
+    this.#writtenPlain = position.sequence;
     this.#segmentMaxBytes = options.segmentMaxBytes;
     this.#rotateAt = options.segmentMaxBytes;
     this.#segment =
       position.segment === undefined
-        ? Segment.create(options.directory, position.sequence)
-        : Segment.reopen(position.segment.file, position.segment.bytes);
+        ? Segment.create(options.directory, position.sequence, fs)
+        : Segment.reopen(position.segment.file, position.segment.bytes, fs);
     this.#sealed = position.sealed;
   }
 
-  /** The next record's number: how many records the stream has. */
+  /** The next record's number. */
   get sequence(): number {
     return this.#sequence;
   }
 
-  /** Bytes appended through this writer. */
+  /** How many records the stream has in its files: the number of the first that waits. */
+  get writtenRecords(): number {
+    return this.#written;
+  }
+
+  /** How many of them are no checkpoints (those of before a recovery are all counted). */
+  get plainRecords(): number {
+    return this.#writtenPlain;
+  }
+
+  /** Bytes appended to files through this writer. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** How many records other than checkpoints the stream has (those of before a recovery are all counted). */
-  get plainRecords(): number {
-    return this.#plainRecords;
+  /** Records that wait. */
+  get waitingRecords(): number {
+    return this.#sequence - this.#written;
+  }
+
+  /** Bytes of the lines that wait. */
+  get waitingBytes(): number {
+    return this.#ring?.bytes ?? 0;
+  }
+
+  /** The lines that wait; made when it is first asked for. */
+  get ring(): LineRing {
+    this.#ring ??= new LineRing(this.#options.waitBufferBytes);
+    return this.#ring;
+  }
+
+  /** The file that is written to. */
+  get segment(): Segment {
+    return this.#segment;
   }
 
   /** Takes the beginning of the newest segment with nothing before it above `size`; undefined where there is no new one. */
@@ -125,19 +182,22 @@ export class StreamWriter {
     return this.#segment.bytes >= this.#rotateAt || this.#segment.broken;
   }
 
-  /** Whether nothing more can be appended before a new segment is begun. */
-  get segmentBroken(): boolean {
-    return this.#segment.broken;
+  /** The current segment gets no further record, whatever its size. */
+  closeSegment(): void {
+    if (this.#segment.bytes > 0) this.#rotateAt = 0;
   }
 
-  /** Whether a byte is not known to be on disk. */
-  get unsynced(): boolean {
-    return this.#retired.length > 0 || this.#segment.bytes > this.#segment.syncedBytes || this.directoryUnsynced;
+  /** What a sync that begins now puts on disk. */
+  written(): DurablePosition {
+    const { directory, stream } = this;
+    const { name, bytes } = this.#segment;
+    return { directory, stream, file: name, bytes, sequence: this.#written };
   }
 
-  /** The tree as it is now. */
+  /** The tree as it is now, of what is written. */
   point(): TreePoint {
-    return { size: this.#sequence, frontier: this.#tree.frontier().clone(), plainRecords: this.#plainRecords };
+    const size = this.#written;
+    return { size, frontier: this.#tree.frontier(size).clone(), plainRecords: this.#writtenPlain };
   }
 
   /**
@@ -145,34 +205,30 @@ export class StreamWriter {
    * out. Where somebody else had the whole tree hashed in between, the tree as it is then.
    */
   async pointInSteps(leaves: number, pause: () => Promise<void>): Promise<TreePoint> {
-    const size = this.#sequence;
-    const plainRecords = this.#plainRecords;
+    const size = this.#written;
+    const plainRecords = this.#writtenPlain;
     const tree = this.#tree;
     while (tree.settledSize < size) {
-      tree.settle(Math.min(leaves, size - tree.settledSize));
+      tree.settle(leaves, size);
       if (tree.settledSize < size) await pause();
     }
     return tree.settledSize === size ? { size, frontier: tree.settledFrontier(), plainRecords } : this.point();
   }
 
   /**
-   * Appends one record. Its time is never before the last one's.
+   * Makes the next record, without taking it yet. Its time is never before the last one's.
    * @returns the encoder's record, good until the next call
-   * @throws the system's error; the stream then stands where it stood
    */
-  append(input: AuditInput): EncodedRecord {
+  encode(input: AuditInput): EncodedRecord {
     const time = this.#monotone(input.timeUnixNano);
-    const encoded = this.#encoder.encode(
-      time === input.timeUnixNano ? input : { ...input, timeUnixNano: time },
-      this.#sequence,
-    );
-    this.#segment.append(encoded.line, encoded.lineBytes);
-    this.#tree.append(encoded.line, encoded.integrityAt);
-    this.#sequence++;
-    this.#lastTime = time;
-    this.#bytes += encoded.lineBytes;
-    if (input.eventName !== CHECKPOINT_EVENT) this.#plainRecords++;
-    return encoded;
+    this.#time = time;
+    if (input.eventName === PRUNED_EVENT) this.#notePruned(input.attributes);
+    return this.#encoder.encode(time === input.timeUnixNano ? input : { ...input, timeUnixNano: time }, this.#sequence);
+  }
+
+  #notePruned(attributes: Readonly<Record<string, unknown>>): void {
+    const size = attributes['audit.pruned.tree_size'];
+    if (attributes['audit.pruned.stream'] === this.stream && typeof size === 'number') this.#prunedBelow = size;
   }
 
   #monotone(time: string): string {
@@ -183,33 +239,120 @@ export class StreamWriter {
   }
 
   /**
+   * Writes the record that was just encoded, and takes it. Only where nothing waits.
+   * @throws the system's error; the stream then stands where it stood
+   */
+  write(encoded: EncodedRecord, eventName: string): void {
+    this.#segment.append(encoded.line, encoded.lineBytes);
+    this.#take(encoded);
+    this.#advance(encoded.lineBytes, eventName, this.#time);
+  }
+
+  /** Takes the record that was just encoded, behind those that wait. @returns false where there is no room for it */
+  hold(encoded: EncodedRecord, eventName: string): boolean {
+    const { line, lineBytes: bytes, recordId } = encoded;
+    if (!this.ring.push(line, { bytes, recordId, eventName, time: this.#time })) return false;
+    this.#take(encoded);
+    return true;
+  }
+
+  #take(encoded: EncodedRecord): void {
+    this.#tree.append(encoded.line, encoded.integrityAt, this.#written);
+    this.#sequence++;
+    this.#lastTime = this.#time;
+  }
+
+  #advance(bytes: number, eventName: string, time: string): void {
+    this.#written++;
+    this.#writtenTime = time;
+    this.#bytes += bytes;
+    if (eventName !== CHECKPOINT_EVENT) this.#writtenPlain++;
+  }
+
+  /** Takes note of what the writer thread has written. */
+  collect(): void {
+    this.#ring?.collect((line) => {
+      this.#segment.grew(line.bytes);
+      this.#leave(line);
+    });
+  }
+
+  #leave(line: WaitingLine): void {
+    const sequence = this.#written;
+    this.#advance(line.bytes, line.eventName, line.time);
+    this.#options.onWritten?.(line, sequence);
+  }
+
+  /** Takes the file back from a writer thread that touches it no more: cuts off what it wrote of a line. */
+  takeBack(): void {
+    this.collect();
+    this.#ring?.reclaim();
+    this.#segment.trim();
+  }
+
+  /**
+   * Writes the first of the lines that wait, some `maxBytes` of them.
+   * @throws the system's error; the stream then stands where it stood
+   */
+  writeWaiting(maxBytes: number): void {
+    const ring = this.#ring;
+    if (ring === undefined || ring.records === 0) return;
+    const { bytes, lines } = ring.peek(maxBytes);
+    this.#segment.append(bytes, bytes.length);
+    ring.shift(lines, (line) => this.#leave(line));
+  }
+
+  /**
    * Begins a new segment.
    * @returns the numbers of the closed one, or undefined where it held nothing
    * @throws the system's error; the old one is then gone on with
    */
-  rotate(): { first: number; last: number } | undefined {
-    const old = this.#segment;
-    let next: Segment;
+  rotate(): SequenceRange | undefined {
     try {
-      next = Segment.create(this.directory, this.#sequence);
+      return this.#begin(Segment.create(this.directory, this.#written, this.#fs));
     } catch (error) {
-      // Not tried again at each record, unless the old one can't be used at all.
-      this.#rotateAt = old.bytes + this.#segmentMaxBytes / 10;
+      this.#putOffRotation();
       throw error;
     }
+  }
+
+  /** {@link rotate} off the thread, while no line is written; without effect where it isn't wanted any more by then. */
+  async rotateAside(stillWanted: () => boolean): Promise<SequenceRange | undefined> {
+    try {
+      const next = await Segment.createAside(this.directory, this.#written, this.#fs);
+      if (next.firstSequence === this.#written && stillWanted()) return this.#begin(next);
+      next.discard();
+      return undefined;
+    } catch (error) {
+      this.#putOffRotation();
+      throw error;
+    }
+  }
+
+  /** Not tried again at each record, unless the old one can't be used at all. */
+  #putOffRotation(): void {
+    this.#rotateAt = this.#segment.bytes + this.#segmentMaxBytes / 10;
+  }
+
+  #begin(next: Segment): SequenceRange | undefined {
+    const old = this.#segment;
     this.#segment = next;
     this.#rotateAt = this.#segmentMaxBytes;
     this.directoryUnsynced = true;
-    this.#sealed = [...this.#sealed, { name: basename(old.path), bytes: old.bytes }];
+    if (old.bytes === 0 && old.mend()) {
+      old.discard();
+      return undefined;
+    }
+    this.#sealed = [...this.#sealed, { name: old.name, bytes: old.bytes }];
     this.#starts.push({
-      size: this.#sequence,
-      frontier: this.#tree.frontier().clone(),
-      lastTime: this.#lastTime,
+      size: this.#written,
+      frontier: this.#tree.frontier(this.#written).clone(),
+      lastTime: this.#writtenTime,
       sealed: this.#sealed,
     });
-    if (old.bytes > old.syncedBytes) this.#retired.push(old);
+    if (old.bytes > old.syncedBytes || !old.mend()) this.#retired.push(old);
     else old.close();
-    return old.firstSequence < this.#sequence ? { first: old.firstSequence, last: this.#sequence - 1 } : undefined;
+    return old.firstSequence < this.#written ? { first: old.firstSequence, last: this.#written - 1 } : undefined;
   }
 
   /** The files that hold something not yet synced, oldest first. */
@@ -220,7 +363,7 @@ export class StreamWriter {
   /** Lets go of closed segments whose last byte is on disk. */
   releaseSynced(): void {
     this.#retired = this.#retired.filter((segment) => {
-      if (segment.bytes > segment.syncedBytes) return true;
+      if (segment.bytes > segment.syncedBytes || !segment.mend()) return true;
       segment.close();
       return false;
     });
@@ -232,35 +375,62 @@ export class StreamWriter {
    * @throws the system's error where that isn't possible either
    */
   replace(segment: Segment): void {
-    const content = readFileSync(segment.path);
-    const unsynced = content.subarray(segment.syncedBytes, segment.bytes);
-    if (unsynced.length < segment.bytes - segment.syncedBytes) throw new Error(`${segment.path} has lost records`);
-    // One record is one line.
-    const sequence = segment.firstSequence + countLines(content.subarray(0, segment.syncedBytes));
-    const copy = Segment.create(this.directory, sequence);
+    const copy = segment.replacement(this.directory);
     this.directoryUnsynced = true;
-    copy.append(unsynced, unsynced.length);
+    this.#swap(segment, copy);
+    segment.retire();
+  }
+
+  #swap(segment: Segment, copy: Segment): void {
     if (segment === this.#segment) {
       this.#segment = copy;
       this.#rotateAt = this.#segmentMaxBytes;
     } else this.#retired = this.#retired.map((one) => (one === segment ? copy : one));
-    segment.close();
-    try {
-      truncateSync(segment.path, segment.syncedBytes);
-    } catch {
-      // The records then stand in two files, which a reader takes as one.
+  }
+
+  /**
+   * After somebody deleted files: those that are still open are written once more from their descriptors.
+   * @returns the numbers that are gone
+   * @throws the system's error
+   */
+  restore(): SequenceRange[] {
+    for (const segment of [...this.#retired, this.#segment]) {
+      if (!segment.deletedNow()) continue;
+      const copy = segment.restored(this.directory);
+      this.directoryUnsynced = true;
+      this.#swap(segment, copy);
+      segment.close();
     }
+    return this.#missing();
+  }
+
+  #missing(): SequenceRange[] {
+    const held = new Set(listSegments(this.directory).map((file) => plainSegmentName(file.name)));
+    const open = [...this.#retired, this.#segment].map((segment) => segment.firstSequence);
+    const missing: SequenceRange[] = [];
+    for (const [index, { name, bytes }] of this.#sealed.entries()) {
+      const first = Number.parseInt(name, 10);
+      const next = this.#sealed[index + 1];
+      const end = next === undefined ? this.#segment.firstSequence : Number.parseInt(next.name, 10);
+      if (
+        bytes === 0 ||
+        end <= Math.max(first, this.#prunedBelow) ||
+        held.has(plainSegmentName(name)) ||
+        open.includes(first)
+      )
+        continue;
+      const before = missing.at(-1);
+      if (before !== undefined && before.last + 1 === first) missing[missing.length - 1] = { ...before, last: end - 1 };
+      else missing.push({ first, last: end - 1 });
+    }
+    return missing;
   }
 
   /** Closes all files. */
   close(): void {
-    for (const segment of this.#retired) segment.close();
-    this.#segment.close();
+    for (const segment of [...this.#retired, this.#segment]) {
+      segment.mend();
+      segment.close();
+    }
   }
-}
-
-function countLines(content: Buffer): number {
-  let count = 0;
-  for (let at = content.indexOf(10); at >= 0; at = content.indexOf(10, at + 1)) count++;
-  return count;
 }

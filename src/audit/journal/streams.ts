@@ -1,13 +1,15 @@
 /**
  * The streams in a data directory: which are there, which ended in order, which a dead writer left.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditForm } from '../record/canonical.ts';
 import { type OtlpLogRecord, visitRecords } from '../record/otlp.ts';
 import { makeDirectorySync, replaceFileSync } from './durable-file.ts';
-import { readCheckpointFile, STATE_DIRECTORY } from './recovery.ts';
-import { listSegments } from './segment.ts';
+import { readCheckpointFile } from './recovery.ts';
+import { readSealedState, type SealedState } from './sealed-state.ts';
+import { isBrokenContent, readSegmentHead, readSegmentTail } from './segment-content.ts';
+import { listSegments, plainSegmentName, type SegmentFile, STATE_DIRECTORY } from './segment-files.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT, type PreviousStream } from './system-events.ts';
 
 /** Folder of all streams in a data directory. */
@@ -18,6 +20,7 @@ const DAMAGED_FILE = 'damaged.json';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Enough for the first record, and for the last records of a stream that was closed. */
 const END_BYTES = 65_536;
+const MAX_TURNS = 5;
 
 /** A stream as a glance at its ends shows it. */
 export interface StreamEntry {
@@ -61,19 +64,54 @@ export function listStreams(dataDir: string, service: string): StreamEntry[] {
     .filter((entry) => entry !== undefined);
 }
 
-/** Looks at one stream; undefined where it holds no record of this service. */
+/** Looks at one stream; undefined where it holds no record of this service, or is gone. */
 export function inspectStream(dataDir: string, service: string, id: string): StreamEntry | undefined {
-  const directory = streamDirectory(dataDir, id);
-  const files = listSegments(directory).filter((file) => statSync(file.path).size > 0);
-  const first = files[0];
-  const last = files.at(-1);
+  for (let turn = 1; ; turn++) {
+    try {
+      return inspect(streamDirectory(dataDir, id), `${service}/${id}`, id);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Another process may seal a file of a closed stream between our listing and our opening it, or remove the stream.
+      if (turn === MAX_TURNS) return undefined;
+    }
+  }
+}
+
+function inspect(directory: string, stream: string, id: string): StreamEntry | undefined {
+  const files = listSegments(directory);
+  const holds = (file: SegmentFile) => statSync(file.path).size > 0;
+  const first = files.find(holds);
+  const last = files.findLast(holds);
   if (first === undefined || last === undefined) return undefined;
-  const stream = `${service}/${id}`;
-  const head = readRecord(readEnd(first.path, 'start').split('\n', 1)[0]!);
-  if (head !== undefined && auditForm(head)?.stream !== stream) return undefined;
-  const { closed, lastTime } = lookAtEnd(readEnd(last.path, 'end'));
   const damaged = statSync(join(directory, STATE_DIRECTORY, DAMAGED_FILE), { throwIfNoEntry: false }) !== undefined;
-  return { id, directory, stream, status: damaged ? 'damaged' : closed ? 'closed' : 'open', lastTime };
+  const entry = (status: StreamEntry['status'], lastTime: bigint): StreamEntry => {
+    return { id, directory, stream, status: damaged ? 'damaged' : status, lastTime };
+  };
+  const state = first.sealed ? readSealedState(directory) : undefined;
+  const noted = state?.stream === stream ? notedEnd(state, last) : undefined;
+  if (noted !== undefined) return entry('closed', noted);
+  try {
+    if (state?.stream !== stream && streamOf(first, stream) !== stream) return undefined;
+    const { closed, lastTime } = lookAtEnd(readSegmentTail(last, END_BYTES).toString('utf8'));
+    return entry(closed ? 'closed' : 'open', lastTime);
+  } catch (error) {
+    // What a start makes of it is recovery's matter.
+    if (isBrokenContent(error)) return entry('open', 0n);
+    throw error;
+  }
+}
+
+/** The stream that the first record names; `unknown` where there is no whole one. */
+function streamOf(first: SegmentFile, unknown: string): string | undefined {
+  const record = readRecord(readSegmentHead(first, END_BYTES).toString('utf8').split('\n', 1)[0]!);
+  return record === undefined ? unknown : auditForm(record)?.stream;
+}
+
+/** The end of a stream that was sealed whole, as the sealer noted it: then no file need be opened. */
+function notedEnd(state: SealedState, last: SegmentFile): bigint | undefined {
+  const end = state.files.at(-1);
+  if (!state.closed || end === undefined || end.name !== plainSegmentName(last.name)) return undefined;
+  return last.sealed && statSync(last.path).size === end.sealedBytes ? BigInt(end.lastTime) : undefined;
 }
 
 /** Closed is a stream that ends with its closing record and a checkpoint behind it, each a whole line. */
@@ -101,17 +139,6 @@ function readRecord(line: string): OtlpLogRecord | undefined {
     found = record;
   });
   return found;
-}
-
-function readEnd(path: string, which: 'start' | 'end'): string {
-  const fd = openSync(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(END_BYTES);
-    const from = which === 'start' ? 0 : Math.max(0, fstatSync(fd).size - END_BYTES);
-    return buffer.toString('utf8', 0, readSync(fd, buffer, 0, END_BYTES, from));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** The stream that a new one names: the damaged one that was just found, else the one that ended last. */

@@ -5,9 +5,14 @@ import { hash } from 'node:crypto';
 import { type Clock, hrTimeToNanos, toHrTime } from '../../core/clock.ts';
 import type { AuditInput } from '../record/audit-input.ts';
 import { canonicalJson } from '../record/value.ts';
+import { PRUNED_EVENT, type PruneAccount, pruneAttributes } from './pruned-state.ts';
+
+export { PRUNED_EVENT } from './pruned-state.ts';
 
 /** Version of the audit format that this writer writes. */
 const FORMAT_VERSION = 1;
+/** Name of a stream's first event. */
+export const OPENED_EVENT = 'audit.stream_opened';
 /** Name of the event that carries a signed note. */
 export const CHECKPOINT_EVENT = 'audit.checkpoint';
 /** Name of a stream's last event but for checkpoints. */
@@ -16,12 +21,23 @@ export const CLOSED_EVENT = 'audit.stream_closed';
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 const WARN = { severityNumber: 13, severityText: 'WARN' } as const;
 
-/** A time in which nothing could be written. */
+/** A time in which nothing could be written, or only past the journal's own thread. */
 export interface Outage {
+  /** An error's code, `slow` or `QUOTA`. */
   readonly reason: string;
   /** Epoch milliseconds. */
   readonly fromMs: number;
+  /**
+   * What a record that is taken survives from here on: `memory` nothing (it waits in this process), `process` the process's
+   * end.
+   */
+  readonly durability: 'memory' | 'process';
   readonly lostRecords: number;
+  /** Times of the first and the last of the lost records, decimal nanoseconds; no record between them was kept. */
+  readonly lostFrom?: string | undefined;
+  readonly lostTo?: string | undefined;
+  /** Numbers of records that had been written and were deleted by somebody. */
+  readonly missing?: readonly { readonly first: number; readonly last: number }[] | undefined;
 }
 
 /** The stream that a data directory held before. */
@@ -41,7 +57,7 @@ export class SystemEvents {
   }
 
   opened(vkey: string, configDigest: string, previous: PreviousStream | undefined): AuditInput {
-    return this.#event('audit.stream_opened', INFO, 'Stream opened', {
+    return this.#event(OPENED_EVENT, INFO, 'Stream opened', {
       'audit.format.version': FORMAT_VERSION,
       'audit.verifier.key': vkey,
       'audit.config.digest': configDigest,
@@ -64,18 +80,25 @@ export class SystemEvents {
     });
   }
 
-  degraded({ reason, fromMs, lostRecords }: Outage): AuditInput {
-    return this.#event(
-      'audit.degraded',
-      WARN,
-      `Journal could not be written: ${lostRecords} records lost (${reason})`,
-      {
-        'audit.degraded.reason': reason,
-        'audit.degraded.from_time': isoTime(fromMs),
-        'audit.degraded.to_time': isoTime(this.#clock.now()),
-        'audit.degraded.lost_records': lostRecords,
-      },
-    );
+  degraded(outage: Outage): AuditInput {
+    const { reason, fromMs, durability, lostRecords, lostFrom, lostTo, missing = [] } = outage;
+    return this.#event('audit.degraded', WARN, degradedBody(outage), {
+      'audit.degraded.reason': reason,
+      'audit.degraded.durability': durability,
+      'audit.degraded.from_time': isoTime(fromMs),
+      'audit.degraded.to_time': isoTime(this.#clock.now()),
+      'audit.degraded.lost_records': lostRecords,
+      ...(lostFrom === undefined ? {} : { 'audit.degraded.lost_from_time': isoTime(Number(lostFrom) / 1e6) }),
+      ...(lostTo === undefined ? {} : { 'audit.degraded.lost_to_time': isoTime(Number(lostTo) / 1e6) }),
+      ...(missing.length === 0
+        ? {}
+        : { 'audit.degraded.deleted': missing.map(({ first, last }) => `${first}-${last}`) }),
+    });
+  }
+
+  segmentPruned(account: PruneAccount): AuditInput {
+    const body = `Records 0 to below ${account.size} of ${account.stream} pruned`;
+    return this.#event(PRUNED_EVENT, INFO, body, pruneAttributes(account));
   }
 
   closed(reason: string): AuditInput {
@@ -97,8 +120,14 @@ export class SystemEvents {
 }
 
 /** The clock's wall time in decimal nanoseconds. */
-export function nowNanos(clock: Clock): string {
+export function nowNanos(clock: Pick<Clock, 'now'>): string {
   return hrTimeToNanos(toHrTime(clock.now()));
+}
+
+function degradedBody({ reason, durability, lostRecords }: Outage): string {
+  if (durability === 'memory') return `Records wait in memory (${reason})`;
+  if (reason === 'slow') return `Records waited in memory: ${lostRecords} records lost (${reason})`;
+  return `Journal could not be written: ${lostRecords} records lost (${reason})`;
 }
 
 function isoTime(epochMs: number): string {

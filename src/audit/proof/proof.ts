@@ -8,6 +8,7 @@ import { checkConsistency, checkInclusion, consistencyProof, inclusionProof, typ
 
 const RECORD_HEADER = 'c2sp.org/tlog-proof@v1';
 const CONSISTENCY_HEADER = 'risktrail/consistency-proof@v1';
+const RECORD_SUFFIX = '.tlog-proof';
 const COUNT = /^(?:0|[1-9]\d{0,15})$/;
 
 /** A record's audit path and the signed note it leads to. */
@@ -50,6 +51,11 @@ function countOf(line: string | undefined, name: string): number | undefined {
 /** The text of a `*.tlog-proof`. */
 export function formatRecordProof({ index, path, note }: RecordProof): string {
   return `${RECORD_HEADER}\nindex ${index}\n${lines(path)}\n${note}`;
+}
+
+/** Path of the file beside a `*.tlog-proof` that holds the record's canonical bytes. */
+export function recordFileOf(proofFile: string): string {
+  return `${proofFile.endsWith(RECORD_SUFFIX) ? proofFile.slice(0, -RECORD_SUFFIX.length) : proofFile}.json`;
 }
 
 /** Reads a `*.tlog-proof`; undefined where it is none. Its optional `extra` line is passed over. */

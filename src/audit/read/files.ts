@@ -1,15 +1,16 @@
 /** The files of a trail: which there are, and their lines, read as a stream in flat memory. */
 import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
 import { RiskTrailError } from '../../core/errors.ts';
 import { type ZstdFrame, zstdFrames } from './zstd-frames.ts';
 
 /** What was found under the paths that a reader was given. */
 export interface TrailFiles {
-  /** Files of records, `*.jsonl` and `*.jsonl.zst`, each once, sorted by path: a journal's segments in their order. */
+  /** Files of records, `*.jsonl` and `*.jsonl.zst`, each once, sorted by path: a journal's segments in the order of writing. */
   readonly records: readonly string[];
   /** Files named `checkpoint` in the directories. */
   readonly checkpoints: readonly string[];
@@ -24,9 +25,17 @@ const NEWLINE = 10;
 const READ_BYTES = 1 << 20;
 const BROKEN = Buffer.alloc(0);
 
-/** By code units: segments are named by numbers of one width, so this is their order. */
+/** By code units. */
 function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Files in the order of writing: segments by their number, then by suffix, the plain one in front of the sealed. */
+function inOrder(paths: readonly string[]): string[] {
+  return paths
+    .map((path) => ({ path, order: orderOf(path) }))
+    .sort((a, b) => byName(a.order, b.order))
+    .map(({ path }) => path);
 }
 
 async function isDirectory(path: string): Promise<boolean | undefined> {
@@ -77,16 +86,41 @@ export async function findTrailFiles(paths: readonly string[]): Promise<TrailFil
     }
   }
   return {
-    records: [...records].sort(byName),
+    records: inOrder([...records]),
     checkpoints: [...checkpoints].sort(byName),
     keys: [...keys].sort(byName),
     directoryGiven,
   };
 }
 
+const SEGMENT = /^(\d{20})(?:\.(\d{1,9}))?\.jsonl(\.zst)?$/;
+
+/** What the name of a journal's file says. */
+export interface SegmentNumber {
+  /** Number of its first record. */
+  readonly firstSequence: number;
+  /** 0, or the suffix of a file that was begun after a disk error. */
+  readonly copy: number;
+  readonly sealed: boolean;
+}
+
+/** What the name of a file says, where it is a segment of a journal. */
+export function segmentOf(path: string): SegmentNumber | undefined {
+  const match = SEGMENT.exec(basename(path));
+  if (match === null) return undefined;
+  return { firstSequence: Number(match[1]), copy: Number(match[2] ?? 0), sealed: match[3] !== undefined };
+}
+
 /** Whether a file is a segment of a journal: its name is a sequence number of 20 digits. */
 export function isSegment(path: string): boolean {
-  return /^\d{20}\.jsonl(?:\.zst)?$/.test(basename(path));
+  return segmentOf(path) !== undefined;
+}
+
+/** What puts the files of a journal in the order of writing, and any others in that of their paths. */
+function orderOf(path: string): string {
+  const match = SEGMENT.exec(basename(path));
+  if (match === null) return path;
+  return join(dirname(path), `${match[1]}.${(match[2] ?? '0').padStart(9, '0')}.jsonl${match[3] ?? ''}`);
 }
 
 /** Where a line is not what it should be. */
@@ -153,25 +187,19 @@ async function* frameChunks(path: string, frame: ZstdFrame): AsyncGenerator<Buff
   if (!whole) yield BROKEN;
 }
 
-/** Chunks of a file. The same buffer may be used again for the next one. */
-async function* chunksOf(listed: string): AsyncGenerator<Buffer> {
-  let path = listed;
-  let handle = await openFile(path);
-  if (handle === undefined && !path.endsWith('.zst')) {
-    // It was there when the directory was read: the writer has sealed it since.
-    path = `${listed}.zst`;
-    handle = await openFile(path);
-  }
-  if (handle === undefined) return;
-  try {
-    if (path.endsWith('.zst')) {
-      for await (const frame of zstdFrames(handle)) yield* frameChunks(path, frame);
-    } else {
-      yield* plainChunks(handle);
-    }
-  } finally {
-    await handle.close();
-  }
+/** Opens a file, or what it was sealed to since the directory was read; undefined where it is gone. */
+async function openListed(listed: string): Promise<{ handle: FileHandle; path: string } | undefined> {
+  const handle = await openFile(listed);
+  if (handle !== undefined) return { handle, path: listed };
+  if (listed.endsWith('.zst')) return undefined;
+  const path = `${listed}.zst`;
+  const sealed = await openFile(path);
+  return sealed === undefined ? undefined : { handle: sealed, path };
+}
+
+/** Chunks of a compressed file. */
+async function* framesOf(handle: FileHandle, path: string): AsyncGenerator<Buffer> {
+  for await (const frame of zstdFrames(handle)) yield* frameChunks(path, frame);
 }
 
 function countLines(bytes: Buffer): number {
@@ -181,14 +209,75 @@ function countLines(bytes: Buffer): number {
 }
 
 /**
+ * Whether a plain segment and its sealed twin hold the same, as they do while sealing goes on: then one of them need not be read.
+ */
+export async function isTwin(plain: string, sealed: string): Promise<boolean> {
+  const [one, other] = [await digestOf(plain), await digestOf(sealed)];
+  return one !== undefined && one === other;
+}
+
+/** Hash of what a file holds; undefined where a frame is broken. */
+async function digestOf(listed: string): Promise<string | undefined> {
+  const digest = createHash('sha256');
+  const opened = await openListed(listed);
+  if (opened === undefined) return undefined;
+  const { handle, path } = opened;
+  try {
+    for await (const chunk of path.endsWith('.zst') ? framesOf(handle, path) : plainChunks(handle)) {
+      if (chunk === BROKEN) return undefined;
+      digest.update(chunk);
+    }
+  } finally {
+    await handle.close();
+  }
+  return digest.digest('base64');
+}
+
+/** Blocks of a plain file, all in one buffer: what is left of a line at its end moves to its beginning. */
+async function* plainBlocks(handle: FileHandle): AsyncGenerator<LineBlock> {
+  let buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  let held = 0;
+  let firstLine = 1;
+  for (;;) {
+    if (held === buffer.length) buffer = Buffer.concat([buffer], 2 * held);
+    const { bytesRead } = await handle.read(buffer, held, buffer.length - held, null);
+    if (bytesRead === 0) break;
+    const filled = held + bytesRead;
+    const end = buffer.subarray(held, filled).lastIndexOf(NEWLINE) + 1;
+    if (end === 0) {
+      held = filled;
+      continue;
+    }
+    const bytes = buffer.subarray(0, held + end);
+    const lines = countLines(bytes);
+    yield { bytes, firstLine, cut: false, broken: false };
+    firstLine += lines;
+    buffer.copyWithin(0, bytes.length, filled);
+    held = filled - bytes.length;
+  }
+  if (held > 0) yield { bytes: buffer.subarray(0, held), firstLine, cut: true, broken: false };
+}
+
+/**
  * The lines of a file, in blocks of whole lines. A file that is gone has none: retention may have removed it.
  * @throws RiskTrailError FILE_UNREADABLE
  */
 export async function* readBlocks(path: string): AsyncGenerator<LineBlock> {
+  const opened = await openListed(path);
+  if (opened === undefined) return;
+  try {
+    yield* opened.path.endsWith('.zst') ? sealedBlocks(opened.handle, opened.path) : plainBlocks(opened.handle);
+  } finally {
+    await opened.handle.close();
+  }
+}
+
+/** Blocks of a compressed file. */
+async function* sealedBlocks(handle: FileHandle, path: string): AsyncGenerator<LineBlock> {
   let firstLine = 1;
   // Chunks since the last newline: a long line is put together once, at its end.
   let rest: Buffer[] = [];
-  for await (const chunk of chunksOf(path)) {
+  for await (const chunk of framesOf(handle, path)) {
     if (chunk === BROKEN) {
       // What was begun can't be ended.
       rest = [];
@@ -208,11 +297,14 @@ export async function* readBlocks(path: string): AsyncGenerator<LineBlock> {
   if (rest.length > 0) yield { bytes: Buffer.concat(rest), firstLine, cut: true, broken: false };
 }
 
-/** Hands the lines of a block to a sink. */
-export function scanBlock(block: LineBlock, sink: LineSink): void {
+/**
+ * Hands the lines of a block to a sink.
+ * @returns number of the line behind the block
+ */
+export function scanBlock(block: LineBlock, sink: LineSink): number {
   if (block.broken) {
     sink.torn(block.firstLine, 'frame');
-    return;
+    return block.firstLine;
   }
   const { bytes } = block;
   const valid = isUtf8(bytes);
@@ -230,4 +322,5 @@ export function scanBlock(block: LineBlock, sink: LineSink): void {
     }
     start = end + 1;
   }
+  return number;
 }

@@ -1,13 +1,16 @@
 /** One pass over the files of a trail. */
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { type Checkpoint, decodeHash, openNote, parseCheckpoint, type VerifierKey } from '../proof/note.ts';
-import { leafHashBase64, rootFromHashes, subtreeCount } from '../proof/tree.ts';
-import { type LineSink, readBlocks, scanBlock, type TornLine } from '../read/files.ts';
-import { type AuditForm, auditForm } from '../record/canonical.ts';
-import { type OtlpLogRecord, type PlainAttributes, plainAttributes, visitRecords } from '../record/otlp.ts';
+import { rootFromHashes, subtreeCount } from '../proof/tree.ts';
+import { readBlocks, type TornLine } from '../read/files.ts';
+import { type BlockDigest, BlockDigester, type SpecialRecord, type StreamFact } from './digest.ts';
+import { DigestPool } from './digest-pool.ts';
 import type { StreamReport } from './findings.ts';
 import type { LeafPage } from './leaf-pages.ts';
-import { type PassMode, StreamCheck, type StreamFact } from './stream-check.ts';
+import { ProgressCount, type VerifyProgress } from './progress-count.ts';
+import { type PassMode, StreamCheck } from './stream-check.ts';
+import type { VerifiedStream } from './verified-checkpoint.ts';
 
 /** A note from outside the records, and where it was read. */
 export interface AnchorFile {
@@ -31,38 +34,43 @@ const NOTE_ERRORS = {
   'false signature': 'bears a false signature',
 } as const;
 
-const textAt = (attributes: PlainAttributes, name: string): string | undefined => {
-  const value = attributes[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-};
-
-/** What a record of our own family says beyond being there; undefined where it says nothing. */
-function factOf(event: string, attributes: PlainAttributes): StreamFact | undefined {
-  const closed = event === 'audit.stream_closed';
-  const previous = textAt(attributes, 'audit.previous.stream');
-  const pruned = event === 'audit.segment_pruned' ? textAt(attributes, 'audit.pruned.stream') : undefined;
-  if (!closed && previous === undefined && pruned === undefined) return undefined;
-  return {
-    closed,
-    previous:
-      previous === undefined ? undefined : { stream: previous, note: textAt(attributes, 'audit.previous.checkpoint') },
-    pruned:
-      pruned === undefined
-        ? undefined
-        : {
-            stream: pruned,
-            size: attributes['audit.pruned.tree_size'],
-            hashes: attributes['audit.pruned.hashes'],
-            note: attributes['audit.pruned.checkpoint'],
-          },
-  };
+/** Where a record stands. */
+interface Place {
+  readonly sequence?: number;
+  readonly file: string;
+  readonly line: number;
 }
 
-/** The form of a line's record by its place, with its ints as they were written. */
-function exactForm(line: string, index: number): AuditForm | undefined {
-  const records: OtlpLogRecord[] = [];
-  visitRecords(line, (record) => records.push(record), true);
-  return auditForm(records[index] as OtlpLogRecord);
+/** A record of this stream was read from the file. */
+function noteStream(state: FileState, name: string): void {
+  if (state.last === name) return;
+  state.stream = state.stream === undefined || state.stream === name ? name : '';
+  state.last = name;
+}
+
+/** How a pass reads. */
+export interface PassOptions {
+  readonly files: readonly string[];
+  readonly keys: readonly VerifierKey[];
+  /** Leaves are kept until the end, so that records may come in any order. */
+  readonly retains: boolean;
+  /** Threads that digest; undefined leaves it to the size of the trail. */
+  readonly threads: number | undefined;
+  /** Streams that were verified up to a checkpoint before. */
+  readonly verified: readonly VerifiedStream[];
+  readonly onProgress: ((progress: VerifyProgress) => void) | undefined;
+}
+
+/** So much is digested by the main thread before others are started for a longer trail. */
+const ALONE_BYTES = 24_000_000;
+/** More threads than that wait for the one that puts the results together. */
+const MAX_THREADS = 4;
+
+/** A block on its way. */
+interface Pending {
+  readonly file: number;
+  readonly firstLine: number;
+  readonly digest: Promise<BlockDigest>;
 }
 
 /** The reading of all files, once. */
@@ -71,17 +79,23 @@ export class Pass implements PassMode {
   readonly files: readonly string[];
   readonly freePages: LeafPage[] = [];
   readonly #keys: readonly VerifierKey[];
+  readonly #threads: number | undefined;
+  readonly #onProgress: PassOptions['onProgress'];
   readonly #streams = new Map<string, StreamCheck>();
   readonly #states: FileState[];
   readonly #torn: { file: number; line: number; kind: TornLine['kind'] }[] = [];
   readonly #badAnchors: { path: string; origin: string; why: string }[] = [];
   #auditRecords = 0;
 
-  constructor(files: readonly string[], keys: readonly VerifierKey[], retains: boolean) {
+  constructor({ files, keys, retains, threads, verified, onProgress }: PassOptions) {
     this.files = files;
     this.#keys = keys;
     this.retains = retains;
+    this.#threads = threads;
+    this.#onProgress = onProgress;
     this.#states = files.map((path) => ({ directory: dirname(path), stream: undefined, last: undefined }));
+    for (const one of verified) this.#stream(one.stream).resume(one);
+    for (const one of verified) this.#stream(one.stream).resumeFacts(one.facts);
   }
 
   /** Audit records read, whole or not. */
@@ -98,6 +112,11 @@ export class Pass implements PassMode {
     return stream;
   }
 
+  /** Records that were verified before are not there any more. */
+  miss(stream: string, first: number, last: number): void {
+    this.#stream(stream).miss(first, last);
+  }
+
   /** Takes a note from outside. */
   addAnchor({ path, note }: AnchorFile): void {
     const opened = openNote(note, this.#keys);
@@ -107,7 +126,9 @@ export class Pass implements PassMode {
       this.#badAnchors.push({ path, origin: note.slice(0, note.indexOf('\n')), why });
       return;
     }
-    this.#stream(checkpoint.origin).addAnchor({
+    const stream = this.#stream(checkpoint.origin);
+    stream.offerNote(checkpoint.size, note);
+    stream.addAnchor({
       ...checkpoint,
       what: 'the anchor',
       sequence: undefined,
@@ -117,81 +138,95 @@ export class Pass implements PassMode {
     });
   }
 
-  /** Reads all files. */
+  /**
+   * Reads all files. Their blocks are digested side by side, and taken in the order in which they stand.
+   * @throws ThreadsLost where a thread died
+   * @throws NeedsRetaining
+   */
   async read(): Promise<void> {
-    let file = 0;
-    let number = 0;
-    let line = '';
-    let index = 0;
-    const visit = (record: OtlpLogRecord) => {
-      let form = auditForm(record);
-      if (form?.rounded) form = exactForm(line, index);
-      index++;
-      if (form !== undefined) this.#record(record, form, file, number);
+    const alone = new BlockDigester();
+    const pending: Pending[] = [];
+    const progress = this.#onProgress === undefined ? undefined : await ProgressCount.of(this.files, this.#onProgress);
+    let pool: DigestPool | undefined;
+    let bytes = 0;
+    const take = async () => {
+      const { file, firstLine, digest } = pending.shift() as Pending;
+      this.#take(await digest, file, firstLine);
     };
-    const sink: LineSink = {
-      line(text, at) {
-        line = text;
-        number = at;
-        index = 0;
-        return visitRecords(text, visit);
-      },
-      torn: (line, kind) => void this.#torn.push({ file, line, kind }),
-    };
-    for (const [index, path] of this.files.entries()) {
-      file = index;
-      for await (const block of readBlocks(path)) scanBlock(block, sink);
+    try {
+      for (const [file, path] of this.files.entries()) {
+        for await (const block of readBlocks(path)) {
+          if (block.broken) {
+            while (pending.length > 0) await take();
+            this.#torn.push({ file, line: block.firstLine, kind: 'frame' });
+            continue;
+          }
+          pool ??= this.#poolAfter(bytes);
+          bytes += block.bytes.length;
+          if (pool === undefined) {
+            this.#take(alone.digest(block), file, block.firstLine);
+          } else {
+            while (pending.length >= pool.capacity) await take();
+            const digest = pool.digest(block);
+            // It is waited for in its turn; where the pass ends before, nobody does.
+            digest.catch(() => {});
+            pending.push({ file, firstLine: block.firstLine, digest });
+          }
+          progress?.add(file, block.bytes.length, this.#auditRecords);
+        }
+        progress?.end(file, this.#auditRecords);
+      }
+      while (pending.length > 0) await take();
+    } finally {
+      pool?.close();
     }
   }
 
-  #record(record: OtlpLogRecord, form: AuditForm, file: number, line: number): void {
-    this.#auditRecords++;
-    const name = form.stream ?? '';
-    const stream = this.#stream(name);
+  /** The threads, once so much was read that they are worth starting. */
+  #poolAfter(bytes: number): DigestPool | undefined {
+    if (this.#threads === 0 || (this.#threads === undefined && bytes < ALONE_BYTES)) return undefined;
+    return new DigestPool(this.#threads ?? Math.min(availableParallelism(), MAX_THREADS));
+  }
+
+  /** Takes the records of a block. */
+  #take(digest: BlockDigest, file: number, firstLine: number): void {
+    const { count, sequences, lines, streamAt, leaves, streams, specials } = digest;
     const state = this.#states[file] as FileState;
-    if (state.last !== name) {
-      state.stream = state.stream === undefined || state.stream === name ? name : '';
-      state.last = name;
+    this.#auditRecords += count;
+    let next = 0;
+    let at = -1;
+    let stream: StreamCheck | undefined;
+    for (let i = 0; ; i++) {
+      for (let one = specials[next]; one?.after === i; one = specials[++next]) {
+        this.#takeSpecial(one, file, firstLine + one.line);
+      }
+      if (i === count) break;
+      if (at !== streamAt[i]) {
+        at = streamAt[i] as number;
+        stream = this.#stream(streams[at] as string);
+      }
+      noteStream(state, (stream as StreamCheck).name);
+      (stream as StreamCheck).holdPlain(sequences[i] as number, leaves, i, file, firstLine + (lines[i] as number));
     }
-    const leaf = form.text === undefined ? undefined : leafHashBase64(form.text);
-    const valid = form.defect === undefined && leaf === form.claim;
-    if (!valid) {
-      const detail = form.defect ?? 'the record is not what its hash says';
-      stream.findings.add('INVALID', detail, this.#placeOf(form, file, line));
-    }
-    const { sequence } = form;
-    if (form.stream === undefined || sequence === undefined) return;
-    const event = record.eventName;
-    const own =
-      typeof event === 'string' && event.startsWith('audit.') ? plainAttributes(record.attributes) : undefined;
-    const isCheckpoint = event === 'audit.checkpoint';
-    stream.hold({
-      sequence,
-      leaf,
-      valid,
-      isCheckpoint,
-      checkpoint: isCheckpoint ? this.#checkpointOf(stream, own as PlainAttributes, form, file, line) : undefined,
-      fact: own === undefined ? undefined : factOf(event as string, own),
-      file,
-      line,
-    });
+    for (const { line, kind } of digest.torn) this.#torn.push({ file, line: firstLine + line, kind });
   }
 
-  #placeOf(form: AuditForm, file: number, line: number): { sequence?: number; file: string; line: number } {
-    const place = { file: this.files[file] as string, line };
-    return form.sequence === undefined ? place : { sequence: form.sequence, ...place };
+  #takeSpecial(record: SpecialRecord, file: number, line: number): void {
+    this.#auditRecords++;
+    const { sequence, leaf, defect, isCheckpoint, note, fact } = record;
+    const stream = this.#stream(record.stream ?? '');
+    noteStream(this.#states[file] as FileState, stream.name);
+    const path = this.files[file] as string;
+    const place = sequence === undefined ? { file: path, line } : { sequence, file: path, line };
+    if (defect !== undefined) stream.findings.add('INVALID', defect, place);
+    if (record.stream === undefined || sequence === undefined) return;
+    const checkpoint = isCheckpoint ? this.#checkpointOf(stream, note, place) : undefined;
+    if (checkpoint !== undefined) stream.offerNote(checkpoint.size, note as string);
+    stream.hold({ sequence, leaf, valid: defect === undefined, isCheckpoint, checkpoint, fact, file, line });
   }
 
-  /** The note of a checkpoint record, where it is signed and about the record's stream. */
-  #checkpointOf(
-    stream: StreamCheck,
-    attributes: PlainAttributes,
-    form: AuditForm,
-    file: number,
-    line: number,
-  ): Checkpoint | undefined {
-    const note = textAt(attributes, 'audit.checkpoint');
-    const place = this.#placeOf(form, file, line);
+  /** What a checkpoint record's note says, where it is signed and about the record's stream. */
+  #checkpointOf(stream: StreamCheck, note: string | undefined, place: Place): Checkpoint | undefined {
     if (note === undefined) {
       stream.findings.add('BAD_SIGNATURE', 'the checkpoint record has no note', place);
       return undefined;
@@ -302,10 +337,8 @@ export class Pass implements PassMode {
   #isNewest(stream: StreamCheck, file: number): boolean {
     const state = this.#states[file] as FileState;
     if (state.last !== undefined) return stream.highestFile === file;
-    return !this.#states.some(
-      (other, index) =>
-        other.directory === state.directory && (this.files[index] as string) > (this.files[file] as string),
-    );
+    // The files are in the order in which they were written.
+    return !this.#states.slice(file + 1).some(({ directory }) => directory === state.directory);
   }
 
   /** The one stream of a file's neighbours, for a file that holds no whole record. */

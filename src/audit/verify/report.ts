@@ -80,6 +80,12 @@ function streamText(stream: StreamReport): string[] {
   return lines;
 }
 
+/** One finding as a line, without its newline. */
+export function formatFinding(finding: Finding & { readonly stream: string }): string {
+  const place = [finding.stream, placeOf(finding)].filter((part) => part !== '').join('  ');
+  return printable(`${finding.kind}  ${MEANING[finding.kind]}: ${finding.detail}  ${place}`);
+}
+
 /** The verdict's words: with `strict`, what is only open or unsigned says 2 as well. */
 function verdictOf(report: VerifyReport): string {
   const hard = report.streams.some((stream) => stream.findings.some(({ kind }) => FINDING_EXIT[kind] === 2));

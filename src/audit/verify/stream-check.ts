@@ -1,21 +1,12 @@
 /** One stream under verification: which records there are, in what order they are looked at, and what becomes of it. */
 import type { Checkpoint } from '../proof/note.ts';
 import { HASH_BYTES } from '../proof/tree.ts';
+import type { StreamFact } from './digest.ts';
 import { FindingList, type StreamReport } from './findings.ts';
 import { CHECKPOINT, FORMLESS, HELD, type LeafPage, LeafPages, VALID } from './leaf-pages.ts';
 import { type Anchor, CheckpointQueue } from './notes.ts';
 import { NeedsRetaining, type PrunedPrefix, TreeWalk } from './tree-walk.ts';
-
-/** What a record says of its own stream and of others. */
-export interface StreamFact {
-  readonly closed: boolean;
-  /** `audit.previous.*`. */
-  readonly previous: { readonly stream: string; readonly note: string | undefined } | undefined;
-  /** `audit.pruned.*`, unchecked. */
-  readonly pruned:
-    | { readonly stream: string; readonly size: unknown; readonly hashes: unknown; readonly note: unknown }
-    | undefined;
-}
+import type { VerifiedStream } from './verified-checkpoint.ts';
 
 /** A record of a stream, as far as the verifier keeps it. */
 export interface HeldRecord {
@@ -65,6 +56,10 @@ export class StreamCheck {
   readonly #claims: PruneClaim[] = [];
   /** First and last number of each range that is missing, one after the other. */
   readonly #missing: number[] = [];
+  /** Records below were verified before. */
+  #base = 0;
+  /** The note of the largest size: where nothing is wrong, it is the newest that fits. */
+  #note: { readonly size: number; readonly text: string } | undefined;
   /** Every number below was looked at, or found missing. */
   #visited = 0;
   #waits = false;
@@ -86,6 +81,62 @@ export class StreamCheck {
     this.#mode = mode;
     this.#pages = new LeafPages(mode.freePages);
     this.#walk = new TreeWalk(this.#pages, this.findings, (sequence) => this.locate(sequence), mode.retains);
+  }
+
+  /**
+   * Goes on from what was verified before; records below its size are passed over. Before all other calls.
+   * @param verified its note is signed, and its hashes fold to the note's root
+   */
+  resume({ size, root, hashes, note, records, firstSequence, checkpoints }: VerifiedStream): void {
+    this.#base = size;
+    this.#visited = size;
+    this.#dropped = size;
+    this.#records = records;
+    this.#checkpoints = checkpoints;
+    if (firstSequence !== null) this.#lowest = firstSequence;
+    this.#walk.resume({ size, hashes });
+    this.offerNote(size, note);
+    const place = { sequence: undefined, file: undefined, line: undefined };
+    this.addAnchor({ size, root, what: 'the saved checkpoint', ...place, binds: true });
+  }
+
+  /** Tells of the facts of records that were verified before. */
+  resumeFacts(facts: readonly (readonly [number, StreamFact])[]): void {
+    for (const [sequence, fact] of facts) {
+      this.#facts.set(sequence, fact);
+      if (!this.#mode.retains) this.#mode.learn(this, sequence, fact);
+    }
+  }
+
+  /** Records that were verified before and are not there any more. */
+  miss(first: number, last: number): void {
+    this.#missing.push(first, last);
+  }
+
+  /** A signed note about the first `size` records, which may turn out to be the newest that fits. */
+  offerNote(size: number, text: string): void {
+    if (size >= (this.#note?.size ?? 0)) this.#note = { size, text };
+  }
+
+  /**
+   * What a later verification can go on from, where a note fits: to be asked when all was read and nothing is wrong.
+   * @returns undefined where no note fits, or records are missing behind it
+   */
+  verified(): VerifiedStream | undefined {
+    const fit = this.#walk.fit;
+    const note = this.#note;
+    if (fit === undefined || fit.size !== note?.size || (this.#missing.at(-1) ?? -1) >= fit.size) return undefined;
+    const above = Math.max(0, this.#highest + 1 - fit.size);
+    return {
+      stream: this.name,
+      ...fit,
+      note: note.text,
+      records: this.#records - above,
+      firstSequence: this.#lowest < fit.size ? this.#lowest : null,
+      checkpoints: this.#checkpoints - (above - this.#walk.tail),
+      facts: [...this.#facts].filter(([sequence]) => sequence < fit.size),
+      segments: [],
+    };
   }
 
   /** Index of the file that holds the highest number; -1 where nothing is held. */
@@ -112,6 +163,13 @@ export class StreamCheck {
    */
   hold(record: HeldRecord): void {
     const { sequence } = record;
+    if (sequence < this.#base) {
+      if (sequence > this.#highest) {
+        this.#highest = sequence;
+        this.#highestFile = record.file;
+      }
+      return;
+    }
     if (!this.#mode.retains && sequence < this.#visited) throw new NeedsRetaining();
     const page = this.#pages.page(sequence);
     const index = LeafPages.index(sequence);
@@ -120,18 +178,50 @@ export class StreamCheck {
       this.#holdAgain(record, page, index);
       return;
     }
-    this.#records++;
-    if (sequence < this.#lowest) this.#lowest = sequence;
-    if (sequence > this.#highest) {
-      this.#highest = sequence;
-      this.#highestFile = record.file;
-    }
+    this.#count(sequence, record.file);
     this.#place(record, page, index);
     const { checkpoint } = record;
     if (checkpoint !== undefined) this.#unvisited.push(sequence, checkpoint.size, checkpoint.root);
     if (this.#mode.retains) return;
     if (record.fact !== undefined) this.#mode.learn(this, sequence, record.fact);
     if (!this.#waits || sequence === this.#visited) this.#advance(false);
+  }
+
+  /**
+   * Takes a valid record that says nothing more than that it is there: {@link hold} without an object for it.
+   * @param leaves leaf hashes, of which the record's is the `at`th
+   * @throws NeedsRetaining
+   */
+  holdPlain(sequence: number, leaves: Uint8Array, at: number, file: number, line: number): void {
+    // Whatever is out of the ordinary goes the long way.
+    const page = sequence < this.#visited ? undefined : this.#pages.page(sequence);
+    const index = LeafPages.index(sequence);
+    if (page === undefined || (page.flags[index] as number) !== 0) {
+      const bytes = leaves.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);
+      const leaf = Buffer.from(bytes.buffer, bytes.byteOffset, HASH_BYTES).toString('base64');
+      const nothing = { isCheckpoint: false, checkpoint: undefined, fact: undefined };
+      this.hold({ sequence, leaf, valid: true, ...nothing, file, line });
+      return;
+    }
+    this.#count(sequence, file);
+    const target = page.leaves;
+    let to = index * HASH_BYTES;
+    const end = (at + 1) * HASH_BYTES;
+    for (let from = at * HASH_BYTES; from < end; from++) target[to++] = leaves[from] as number;
+    page.files[index] = file;
+    page.lines[index] = line;
+    page.flags[index] = HELD | VALID;
+    if (!this.#mode.retains && (!this.#waits || sequence === this.#visited)) this.#advance(false);
+  }
+
+  /** A number that wasn't held before. */
+  #count(sequence: number, file: number): void {
+    this.#records++;
+    if (sequence < this.#lowest) this.#lowest = sequence;
+    if (sequence > this.#highest) {
+      this.#highest = sequence;
+      this.#highestFile = file;
+    }
   }
 
   /** Puts a record in its place: it stands for its number. */
@@ -302,13 +392,14 @@ export class StreamCheck {
       const detail = `${unsignedTail} record${unsignedTail === 1 ? '' : 's'} from number ${from} on not yet covered by a checkpoint that fits`;
       this.findings.add('UNSIGNED_TAIL', detail, { sequence: from });
     }
-    if (!closed && this.#records > 0) this.findings.add('NOT_CLOSED', 'the stream has no audit.stream_closed');
+    const held = this.#highest >= 0;
+    if (!closed && held) this.findings.add('NOT_CLOSED', 'the stream has no audit.stream_closed');
     return {
       stream: this.name,
-      records: this.#records,
-      firstSequence: this.#records === 0 ? null : this.#lowest,
-      lastSequence: this.#records === 0 ? null : this.#highest,
-      checkpoints: this.#checkpoints,
+      records: held ? this.#records : 0,
+      firstSequence: held ? this.#lowest : null,
+      lastSequence: held ? this.#highest : null,
+      checkpoints: held ? this.#checkpoints : 0,
       verifiedThrough: this.#walk.coveredSize === 0 ? null : this.#walk.coveredSize - 1,
       unsignedTail,
       closed,
@@ -333,7 +424,7 @@ export class StreamCheck {
 
   #reportEnd(prunedThrough: boolean, missingIsTold: boolean): void {
     const anchor = this.#largest;
-    if (this.#records === 0) {
+    if (this.#highest < 0) {
       if (this.#namedBy === undefined || prunedThrough) return;
       const detail = `nothing is there of this stream, which ${this.#namedBy} names`;
       this.findings.add('MISSING_STREAM', detail, {}, missingIsTold);

@@ -42,7 +42,7 @@ export class TreeWalk {
   #open = true;
   readonly #ready = new CheckpointQueue();
   #anchors: Anchor[] = [];
-  #newest: { size: number; root: Buffer } | undefined;
+  #newest: { size: number; root: Buffer; hashes: readonly Buffer[] } | undefined;
   /** Ranges of numbers whose leaves a note that fits covers. */
   readonly #covered: { start: number; end: number }[] = [];
   #refuted: Note[] = [];
@@ -72,6 +72,18 @@ export class TreeWalk {
   /** Size of the newest note that fits; 0 where none does. */
   get coveredSize(): number {
     return this.#newest?.size ?? 0;
+  }
+
+  /** The newest note that fits, with the hashes of the perfect subtrees of its records. */
+  get fit(): { readonly size: number; readonly root: Buffer; readonly hashes: readonly Buffer[] } | undefined {
+    return this.#newest;
+  }
+
+  /** Goes on from records that were verified before. */
+  resume({ size, hashes }: PrunedPrefix): void {
+    this.#tree = Frontier.from(size, hashes);
+    this.#start = size;
+    this.#covered.push({ start: 0, end: size });
   }
 
   /** Records other than checkpoints that no fitting note covers, once all are in the tree or the pages. */
@@ -196,7 +208,7 @@ export class TreeWalk {
     this.#findings.omit('FORK', this.#refutedMore);
     this.#refuted = [];
     this.#refutedMore = 0;
-    this.#newest = { size, root };
+    this.#newest = { size, root, hashes: this.#tree.hashes() };
     this.#sinceFit = 0;
     const latest = this.#covered.at(-1);
     if (latest?.start === this.#start) latest.end = size;

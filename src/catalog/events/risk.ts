@@ -92,6 +92,14 @@ const SIGNAL = [
   'trading.quantity',
 ] as const satisfies readonly AttributeName[];
 
+const RESTORED = [
+  'risk.restored.record_id',
+  'risk.restored.age_ms',
+  'risk.restored.differs',
+  'risk.restored.config',
+  'risk.restored.clock_step_ms',
+] as const satisfies readonly AttributeName[];
+
 const NAME = 'risk.circuit_breaker.name';
 const STOP = 'risk.trailing_stop.id';
 
@@ -280,7 +288,7 @@ export const RISK_EVENTS = {
     class: 'audit',
     severity: 'WARN',
     required: [NAME, 'risk.circuit_breaker.state.new'],
-    optional: [...BREAKER_WINDOW, 'risk.restored.record_id', 'risk.restored.age_ms'],
+    optional: [...BREAKER_WINDOW, ...RESTORED],
     brief: 'The breaker went on from an earlier state.',
     message: 'Circuit breaker {risk.circuit_breaker.name}: restored as {risk.circuit_breaker.state.new}',
   },
@@ -399,7 +407,7 @@ export const RISK_EVENTS = {
     class: 'audit',
     severity: 'WARN',
     required: [STOP],
-    optional: [...STOP_LEVELS, 'risk.restored.record_id', 'risk.restored.age_ms'],
+    optional: [...STOP_LEVELS, ...RESTORED],
     brief: 'The stop went on from an earlier state.',
     message: 'Trailing stop {risk.trailing_stop.id}: restored[, stop {risk.trailing_stop.stop_price}]',
   },
@@ -480,6 +488,16 @@ export const RISK_EVENTS = {
     brief: 'An input was unusable; the state stayed as it was.',
     message: 'Limits: input ignored, {risk.reason.code}[ ({operation})]',
   },
+  'risk.portfolio_limit.restored': {
+    component: 'portfolio_limits',
+    category: ['risk', 'system'],
+    class: 'audit',
+    severity: 'WARN',
+    required: [],
+    optional: [...RESTORED, 'risk.limit.set', 'risk.daily_loss', 'risk.until'],
+    brief: 'The limits went on from an earlier state: the day’s loss, the equity peak, orders on their way.',
+    message: 'Limits: restored[, daily loss {risk.daily_loss} until {risk.until}]',
+  },
   'risk.portfolio_limit.snapshot': {
     component: 'portfolio_limits',
     category: ['risk'],
@@ -537,9 +555,46 @@ export const RISK_EVENTS = {
     class: 'audit',
     severity: 'INFO',
     required: ['risk.trading_state.new', 'risk.trading_state.code', 'risk.snapshot'],
-    optional: [],
-    brief: 'The whole trading state, periodically and at close.',
+    optional: ['risk.layers'],
+    brief: 'The whole trading state, periodically and at close; the snapshots of the other layers follow.',
     message: 'Trading is {risk.trading_state.new}',
+  },
+  'risk.trading_state_restored': {
+    component: 'trading_state',
+    category: ['risk', 'system'],
+    class: 'audit',
+    severity: 'WARN',
+    required: ['risk.trading_state.new', 'risk.trading_state.code'],
+    optional: RESTORED,
+    brief: 'The trading gate went on from an earlier state: what was demanded of it before stands.',
+    message: 'Trading restored as {risk.trading_state.new}',
+  },
+  'risk.state_restored': {
+    component: 'restore',
+    category: ['risk', 'system'],
+    class: 'audit',
+    severity: 'WARN',
+    required: ['risk.restored.outcome'],
+    optional: [
+      ...RESTORED,
+      'risk.restored.stream',
+      'risk.restored.records',
+      'risk.restored.unsigned',
+      'risk.restored.layers',
+      'risk.trading_state.new',
+    ],
+    brief: 'A process starts where the trail holds the state of an earlier one; written before `system.start`.',
+    message: 'Risk state: {risk.restored.outcome}[ ({risk.reason})]',
+  },
+  'risk.open_orders_snapshot': {
+    component: 'order',
+    category: ['risk', 'order'],
+    class: 'audit',
+    severity: 'INFO',
+    required: ['risk.snapshot'],
+    optional: [],
+    brief: 'The orders whose end is not recorded, periodically and at close, where there are any.',
+    message: 'Open orders: snapshot',
   },
   'risk.kill_switch': {
     component: 'trading_state',

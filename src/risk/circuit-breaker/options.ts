@@ -12,6 +12,7 @@ import {
   readOptions,
   string,
 } from '../../core/options.ts';
+import { withoutNulls } from '../../core/without-nulls.ts';
 import { isTimeZone } from './schedule.ts';
 
 /** Opens when so many trades closed by their stop fall into `windowMs`. */
@@ -125,6 +126,12 @@ export interface BreakerConfig {
 export interface ReadBreakerOptions {
   readonly config: BreakerConfig;
   readonly isFailure: (error: unknown) => boolean;
+}
+
+/** The options that give these settings, but for `isFailure`. */
+export function optionsOf(config: BreakerConfig): CircuitBreakerOptions {
+  const { maxProbes, successesToClose, probeTimeoutMs, ...rest } = config;
+  return { ...withoutNulls(rest), halfOpen: { maxProbes, successesToClose, probeTimeoutMs } };
 }
 
 const share = (): Check<number> => number({ above: 0, max: 1 });

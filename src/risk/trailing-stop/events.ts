@@ -1,5 +1,5 @@
 /** The events of a stop's journey, from its state before and after. */
-import { type CatalogEvent, catalogEvent } from '../../catalog/events.ts';
+import { type CatalogEvent, catalogEvent, type EventAttributes } from '../../catalog/events.ts';
 import { type Bar, type BarPath, type BarPoint, isBarPath, wrongBarField } from './bar.ts';
 import type { PriceStamp } from './feed.ts';
 import { isPrice } from './price.ts';
@@ -173,6 +173,7 @@ export function restoredEvent(
   stop: TrailingStop,
   recordId: string | undefined,
   ageMs: number | undefined,
+  further: Partial<EventAttributes<'risk.trailing_stop.restored'>> = {},
 ): CatalogEvent {
   const level = levelInForce(stop);
   return catalogEvent('risk.trailing_stop.restored', {
@@ -181,6 +182,7 @@ export function restoredEvent(
     ...(level === undefined ? {} : { 'risk.trailing_stop.stop_price': level }),
     ...(recordId === undefined ? {} : { 'risk.restored.record_id': recordId }),
     ...(ageMs === undefined ? {} : { 'risk.restored.age_ms': ageMs }),
+    ...further,
   });
 }
 

@@ -177,8 +177,8 @@ describe('settings from the environment', () => {
   });
 
   it('accept variables that are reserved for later, and tell that they have no effect', () => {
-    const settings = resolveSettings({ options, env: { RISKTRAIL_RETENTION_DAYS: '30', RISKTRAIL_DURABILITY: '' } });
-    expect(settings.unusedVariables).toEqual(['RISKTRAIL_RETENTION_DAYS']);
+    const settings = resolveSettings({ options, env: { RISKTRAIL_INSTRUMENTATIONS: 'ccxt', RISKTRAIL_ON_ERROR: '' } });
+    expect(settings.unusedVariables).toEqual(['RISKTRAIL_INSTRUMENTATIONS']);
   });
 });
 

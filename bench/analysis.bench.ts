@@ -1,0 +1,142 @@
+/**
+ * How fast a trail answers: `node bench/analysis.bench.ts [records]` (1,000,000 unless given). The trail is that of the demo,
+ * repeated as streams of one day. Wall and processor time of each question beside a plain loop that parses line by line, in
+ * Node and (where python3 is there) in Python. "Cold" is the first question of a process.
+ */
+import { spawnSync } from 'node:child_process';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { openTrail } from '../src/analysis/index.ts';
+import { table, temporaryDirectory } from './support.ts';
+
+const RECORDS = Number(process.argv[2] ?? 1_000_000);
+const SEGMENT_BYTES = 10_000_000;
+const NS_BETWEEN = 86_000_000n;
+const START_NS = 1_700_006_400_000_000_000n;
+
+const root = temporaryDirectory();
+const made = spawnSync(process.execPath, [
+  join(import.meta.dirname, '../src/cli/main.ts'),
+  'demo',
+  join(root, 'demo'),
+  '--quiet',
+]);
+if (made.status !== 0) throw new Error(String(made.stderr));
+
+/** Files below a directory, sorted. */
+const filesOf = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.jsonl'))
+    .sort()
+    .map((name) => join(directory, name));
+
+/** The demo's lines again and again, each time as a stream of its own, a record every 86 ms. */
+function multiply(target: string): number {
+  const lines = filesOf(join(root, 'demo')).flatMap((path) => readFileSync(path, 'utf8').trimEnd().split('\n'));
+  const uuid = readdirSync(join(root, 'demo/streams'))[0]!;
+  let count = 0;
+  let bytes = 0;
+  for (let copy = 0; count < RECORDS; copy++) {
+    const own = `${uuid.slice(0, 24)}${String(copy).padStart(12, '0')}`;
+    const folder = join(target, 'streams', own);
+    mkdirSync(folder, { recursive: true });
+    let segment: string[] = [];
+    let size = 0;
+    let first = 0;
+    const flush = (next: number) => {
+      if (segment.length > 0) writeFileSync(join(folder, `${String(first).padStart(20, '0')}.jsonl`), segment.join(''));
+      bytes += size;
+      [segment, size, first] = [[], 0, next];
+    };
+    for (const [sequence, line] of lines.slice(0, RECORDS - count).entries()) {
+      const time = `"timeUnixNano":"${START_NS + BigInt(count++) * NS_BETWEEN}"`;
+      const text = `${line.replaceAll(uuid, own).replace(/"timeUnixNano":"\d+"/, time)}\n`;
+      segment.push(text);
+      size += text.length;
+      if (size > SEGMENT_BYTES) flush(sequence + 1);
+    }
+    flush(0);
+  }
+  return bytes;
+}
+
+interface Measured {
+  readonly wallS: number;
+  readonly cpuS: number;
+}
+async function measure(work: () => Promise<unknown>): Promise<Measured> {
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { wallS: (performance.now() - start) / 1000, cpuS: (user + system) / 1e6 };
+}
+
+/** The same question in a loop: events by name, results of closed trades. */
+async function plainLoop(files: readonly string[]): Promise<number> {
+  const counts = new Map<string, number>();
+  let total = 0;
+  for (const path of files) {
+    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+      const record = JSON.parse(line).resourceLogs[0].scopeLogs[0].logRecords[0];
+      counts.set(record.eventName, (counts.get(record.eventName) ?? 0) + 1);
+      if (record.eventName !== 'trade.exit') continue;
+      const pnl = record.attributes.find((one: { key: string }) => one.key === 'trading.pnl').value;
+      total += pnl.doubleValue ?? Number(pnl.intValue);
+    }
+  }
+  return total;
+}
+
+const PYTHON = `
+import json, sys
+counts, total = {}, 0.0
+for path in sys.argv[1:]:
+    with open(path) as lines:
+        for line in lines:
+            record = json.loads(line)['resourceLogs'][0]['scopeLogs'][0]['logRecords'][0]
+            name = record['eventName']
+            counts[name] = counts.get(name, 0) + 1
+            if name == 'trade.exit':
+                for one in record['attributes']:
+                    if one['key'] == 'trading.pnl':
+                        value = one['value']
+                        total += value.get('doubleValue', 0) or float(value.get('intValue', 0))
+`;
+
+const target = join(root, 'trail');
+const bytes = multiply(target);
+const files = filesOf(target);
+console.log(`${RECORDS} records, ${(bytes / 1e9).toFixed(2)} GB, ${files.length} segments\n`);
+
+const rows: (string | number)[][] = [];
+const add = (what: string, { wallS, cpuS }: Measured, aim: string) => rows.push([what, wallS, cpuS, aim]);
+const range = { from: '2000-01-01', to: '2100-01-01' };
+const trail = openTrail(target);
+add('daily report, cold', await measure(() => trail.report.daily(range)), '≤ 5 s');
+const rssMb = process.memoryUsage().rss / 1e6;
+add('daily report, again', await measure(() => trail.report.daily(range)), '');
+const at = new Date(Number(START_NS / 1_000_000n) + RECORDS * 43).toISOString();
+add('explain --at, warm', await measure(() => trail.explain({ at, verify: false })), '≤ 1 s');
+add(
+  'SQL: results by symbol',
+  await measure(() => trail.sql('SELECT symbol, sum(pnl) FROM trades GROUP BY symbol')),
+  '',
+);
+add(
+  'SQL: events by name, with the look for copies',
+  await measure(() => trail.sql('SELECT event, count(*) FROM events GROUP BY event')),
+  '',
+);
+add(
+  'SQL: events by name, again',
+  await measure(() => trail.sql('SELECT event, count(*) FROM events GROUP BY event')),
+  '',
+);
+await trail.close();
+add('plain loop in Node', await measure(() => plainLoop(files)), '');
+const pythonStart = performance.now();
+const python = spawnSync('python3', ['-c', PYTHON, ...files]);
+if (python.status === 0) rows.push(['plain loop in Python', (performance.now() - pythonStart) / 1000, '', '']);
+console.log(table(['what', 'wall s', 'processor s', 'aim'], rows));
+console.log(`\nRSS after the daily report: ${rssMb.toFixed(0)} MB (aim: 1,000 at most)`);

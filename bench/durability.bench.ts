@@ -1,0 +1,178 @@
+/**
+ * What durability costs: concurrent commits against plain writes and fdatasync of the same bytes, and `append` on a disk
+ * that stalls, with the writer thread and without.
+ *
+ *     node bench/durability.bench.ts
+ */
+
+import * as nodeFs from 'node:fs';
+import { closeSync, fdatasync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Journal, openJournal } from '../src/audit/journal/journal.ts';
+import type { JournalFs } from '../src/audit/journal/journal-fs.ts';
+import { listSegments } from '../src/audit/journal/segment-files.ts';
+import { createSystemClock, hrTimeToNanos, toHrTime } from '../src/core/clock.ts';
+import { createWriteSync, STALL_EVERY, STALL_MS } from './durability-disk.ts';
+import { median, quantile, table, temporaryDirectory } from './support.ts';
+
+const clock = createSystemClock();
+const directory = process.env['RISKTRAIL_BENCH_DIR'] ?? temporaryDirectory();
+
+const input = (i: number) => ({
+  eventName: 'order.intent',
+  severityNumber: 9,
+  severityText: 'INFO',
+  body: 'Order intent: buy 0.25 BTC/USDT at 61234.5',
+  timeUnixNano: hrTimeToNanos(toHrTime(clock.now())),
+  attributes: {
+    'trading.symbol': 'BTC/USDT',
+    'trading.side': 'buy',
+    'trading.quantity': 0.25,
+    'trading.price': 61_234.5 + (i % 100) / 100,
+    'trading.order.id': `order-${i}`,
+    'trading.order.type': 'limit',
+    'trading.account.id': 'ACC123',
+    'trading.strategy.id': 'momentum-1',
+  },
+});
+
+function open(name: string, more: { fs?: JournalFs; stallBudgetMs?: number } = {}): Journal {
+  return openJournal({
+    dataDir: join(directory, name),
+    serviceName: 'bench',
+    resource: { 'service.name': 'bench' },
+    scope: { name: 'risktrail', version: '0.0.0' },
+    clock,
+    segmentMaxBytes: 1_000_000_000,
+    onError: (error, what) => console.error(what, error),
+    ...more,
+  });
+}
+
+/** Rounds of 64 callers who each append a record and wait for it to be on disk, in turn with plain writes of as many bytes. */
+async function commits(): Promise<void> {
+  const CALLERS = 64;
+  const ROUNDS = 60;
+  const journal = open('commit');
+  const plain = openSync(join(directory, 'plain'), 'a');
+  const each: number[] = [];
+  const atOnce: number[] = [];
+  const perRecord: number[] = [];
+  const alone: number[] = [];
+  for (let round = -10; round < ROUNDS; round++) {
+    const before = journal.stats().bytes;
+    let start = performance.now();
+    await Promise.all(
+      Array.from({ length: CALLERS }, (_, i) => {
+        journal.append(input(i));
+        return journal.commit();
+      }),
+    );
+    const ours = performance.now() - start;
+    const bytes = Buffer.alloc(Math.round((journal.stats().bytes - before) / CALLERS), 'x');
+    start = performance.now();
+    for (let i = 0; i < CALLERS; i++) writeSync(plain, bytes);
+    await new Promise((resolve) => fdatasync(plain, resolve));
+    const theirs = performance.now() - start;
+    start = performance.now();
+    journal.append(input(0));
+    await journal.commit();
+    const single = performance.now() - start;
+    start = performance.now();
+    writeSync(plain, bytes);
+    await new Promise((resolve) => fdatasync(plain, resolve));
+    const plainSingle = performance.now() - start;
+    if (round < 0) continue;
+    perRecord.push((ours * 1000) / CALLERS);
+    atOnce.push((theirs * 1000) / CALLERS);
+    alone.push(single * 1000);
+    each.push(plainSingle * 1000);
+  }
+  await journal.close('bench');
+  closeSync(plain);
+  console.log(`### Commit, ${CALLERS} concurrent callers; medians of ${ROUNDS} rounds in turn\n`);
+  console.log(
+    table(
+      ['what', 'µs per record'],
+      [
+        ['append and commit', median(perRecord)],
+        ['the same bytes: writes, then one fdatasync', median(atOnce)],
+        ['ratio (must be ≤ 1.50)', median(perRecord) / median(atOnce)],
+        ['one caller alone: append and commit', median(alone)],
+        ['one write and its fdatasync', median(each)],
+      ],
+    ),
+  );
+}
+
+async function stalls(): Promise<void> {
+  const CALLS = 60_000;
+  const rows: (string | number)[][] = [];
+  for (const [name, stallBudgetMs] of [
+    ['without the writer thread', 0],
+    ['with it (budget 20 ms)', 20],
+  ] as const) {
+    const count = new Int32Array(new SharedArrayBuffer(4));
+    const fs: JournalFs = {
+      ...nodeFs,
+      writeSync: createWriteSync(count),
+      thread: { module: new URL('durability-disk.ts', import.meta.url).href, data: count },
+    };
+    const journal = open(`slow-${stallBudgetMs}`, { fs, stallBudgetMs });
+    const times = new Float64Array(CALLS);
+    for (let i = 0; i < CALLS; i++) {
+      const event = input(i);
+      const start = performance.now();
+      journal.append(event);
+      times[i] = (performance.now() - start) * 1000;
+      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await journal.sync();
+    const { stalls: stalled, lostRecords } = journal.stats();
+    await journal.close('bench');
+    const over = times.filter((time) => time > 100_000).length;
+    rows.push([
+      name,
+      quantile(times, 0.5),
+      quantile(times, 0.999),
+      quantile(times, 0.9999),
+      quantile(times, 1),
+      `${over}`,
+      `${stalled}`,
+      `${lostRecords}`,
+    ]);
+  }
+  console.log(`\n### append, each ${STALL_EVERY}th write taking ${STALL_MS} ms (${CALLS} calls, 10 a millisecond)\n`);
+  console.log(table(['µs', '50 %', '99.9 %', '99.99 %', 'maximum', 'calls > 100 ms', 'stalls told', 'lost'], rows));
+}
+
+/** A start over a segment of 10 MB that a dead writer left. */
+async function recovery(): Promise<void> {
+  const name = 'recovery';
+  let journal = open(name);
+  while (journal.stats().bytes < 10_000_000) journal.append(input(journal.stats().records));
+  await journal.sync();
+  const files = listSegments(journal.directory).map((file) => [file.path, readFileSync(file.path)] as const);
+  const times: number[] = [];
+  const streams = join(directory, name, 'streams');
+  const { streamId } = journal;
+  await journal.close('bench');
+  for (let round = 0; round < 5; round++) {
+    rmSync(streams, { recursive: true });
+    nodeFs.mkdirSync(join(streams, streamId, 'state'), { recursive: true });
+    for (const [path, content] of files) nodeFs.writeFileSync(path, content);
+    const start = performance.now();
+    journal = open(name);
+    times.push(performance.now() - start);
+    if (journal.recovered === undefined) throw new Error('nothing was recovered');
+    await journal.close('bench');
+  }
+  const bytes = files.reduce((sum, [, content]) => sum + content.length, 0);
+  console.log(
+    `\nopening over an open segment of ${bytes} bytes: ${median(times).toFixed(0)} ms (must be ≤ 150), ${times.map((one) => one.toFixed(0)).join(' ')}`,
+  );
+}
+
+await commits();
+await stalls();
+await recovery();

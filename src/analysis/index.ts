@@ -1,0 +1,222 @@
+/**
+ * Analysis as a library: what `risktrail query`, `report`, `explain` and `export` are made of.
+ * @example
+ * import { openTrail } from 'risktrail/analysis';
+ *
+ * await using trail = openTrail('./risktrail-data');
+ * const { rows } = await trail.sql('SELECT symbol, sum(pnl) FROM trades GROUP BY symbol');
+ * const metrics = await trail.tradingMetrics('2024-01-01', '2024-01-31');
+ */
+import { createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { finished } from 'node:stream/promises';
+import { findTrailFiles } from '../audit/read/files.ts';
+import { type VerifyReport, verifyTrail } from '../audit/verify/verify.ts';
+import { type Clock, createSystemClock } from '../core/clock.ts';
+import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
+import { type ExplainTarget, type Explanation, explain } from './explain.ts';
+import { type ExportFormat, fileSink, type TextSink, writeCsv, writeJsonLines, writeParquet } from './export.ts';
+import { type FilterOptions, parseFilter } from './filter.ts';
+import type { FlatRecord } from './flat-record.ts';
+import type { Metric } from './metrics.ts';
+import { makeReport } from './report/report.ts';
+import { REPORTS, type Report, type ReportIntegrity, type ReportName, type ReportOptions } from './report/types.ts';
+import { type DatabaseOptions, type SqlParameters, type SqlResult, TrailDatabase } from './sql/trail-database.ts';
+import { parseBound } from './time-bound.ts';
+import { queryTrail } from './trail-query.ts';
+
+export type { ExplainStep, ExplainTarget, Explanation } from './explain.ts';
+export type { ExportFormat } from './export.ts';
+export type { FilterOptions } from './filter.ts';
+export type { FlatRecord } from './flat-record.ts';
+export type { Metric } from './metrics.ts';
+export type { Report, ReportIntegrity, ReportName, ReportOptions, ReportSection } from './report/types.ts';
+export type { SqlValue } from './sql/duckdb.ts';
+export type { DatabaseOptions, SqlParameters, SqlResult } from './sql/trail-database.ts';
+
+/** How a trail is opened. */
+export interface OpenTrailOptions extends DatabaseOptions {
+  /** From whose wall time `24h` counts back. @default the machine's */
+  readonly clock?: Clock;
+}
+
+/** What a report or an explanation is told besides. */
+export interface VerifyChoice {
+  /** Whether the trail is verified first, and the outcome told. */
+  readonly verify?: boolean | undefined;
+}
+
+/** Where an export goes: a file's path, or a function that takes text (not for Parquet). */
+export type ExportTarget = string | TextSink;
+
+type ReportMaker = (options?: ReportOptions & VerifyChoice) => Promise<Report>;
+
+/** Up to this size a trail is verified for an explanation without being asked: it takes a second or two. */
+const VERIFY_UNASKED_BYTES = 200_000_000;
+
+/** A trail that is opened for questions. It is only read, may be written meanwhile, and what is asked next sees that. */
+export class Trail {
+  readonly #paths: readonly string[];
+  readonly #clock: Clock;
+  readonly #database: TrailDatabase;
+  /** Reports by name: `trail.report.daily({ from: '2024-01-15' })`. */
+  readonly report: Readonly<Record<ReportName, ReportMaker>>;
+
+  constructor(paths: readonly string[], options: OpenTrailOptions = {}) {
+    this.#paths = paths;
+    this.#clock = options.clock ?? createSystemClock();
+    this.#database = new TrailDatabase(paths, options);
+    this.report = Object.fromEntries(
+      REPORTS.map((name): [ReportName, ReportMaker] => [name, (asked = {}) => this.#report(name, asked)]),
+    ) as Record<ReportName, ReportMaker>;
+  }
+
+  /**
+   * The records that match, in the order of time, in batches.
+   * @throws RiskTrailError OPTION_INVALID, PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
+   */
+  events(filter: FilterOptions = {}): AsyncGenerator<readonly FlatRecord[], void, undefined> {
+    return queryTrail(this.#paths, { filter: parseFilter(filter, this.#clock) });
+  }
+
+  /**
+   * Runs one SELECT over the views, which docs/sql.md lists.
+   * @param parameters values for `$name` in the text
+   * @throws RiskTrailError DUCKDB_MISSING, SQL_INVALID, SQL_NOT_READ_ONLY, SQL_TIMEOUT, PATH_NOT_FOUND, NO_TRAIL_FILES
+   */
+  sql(text: string, parameters: SqlParameters = {}): Promise<SqlResult> {
+    return this.#database.query(text, parameters);
+  }
+
+  /** The metrics of the closed trades between two times, both included. @throws as `sql`, and OPTION_INVALID */
+  async tradingMetrics(start?: string, end?: string): Promise<Readonly<Record<string, Metric>>> {
+    const { sections } = await this.report.trading({ from: start, to: end });
+    return sections[0]!.metrics!;
+  }
+
+  /**
+   * Why trading was halted at a time, or what led to an event, an order or a position.
+   * @throws RiskTrailError NOTHING_TO_EXPLAIN, OPTION_INVALID, and as `sql`
+   */
+  async explain(target: ExplainTarget & VerifyChoice): Promise<Explanation> {
+    const { at, event, order, position, verify } = target;
+    const given = Object.entries({ at, event, order, position }).filter(([, value]) => value !== undefined);
+    if (given.length !== 1) {
+      const received = given.length === 0 ? 'nothing' : given.map(([name]) => name).join(' and ');
+      throw new RiskTrailError('OPTION_INVALID', {
+        field: 'explain',
+        expected: 'one of at, event, order, position',
+        received,
+      });
+    }
+    const asked = at === undefined ? target : { at: parseBound('--at', at, 'from', this.#clock) };
+    const explained = await explain(this.#database, asked);
+    const { status, detail } = await this.#verify(verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES);
+    const changed = explained.steps.filter((step) => step.integrity === 'changed').length;
+    const unproven = explained.steps.filter((step) => step.integrity === 'unproven').length;
+    const own = [
+      ...(changed > 0 ? [`${changed} of these records ${changed === 1 ? 'is' : 'are'} not what was written`] : []),
+      ...(unproven > 0 ? [`${unproven} claim no hash`] : []),
+      ...(changed + unproven === 0 && explained.steps.length > 0
+        ? ['each of these records is what was hashed when it was written']
+        : []),
+    ].join('; ');
+    const whole = status === 'unverified' ? 'the stream as a whole was not verified: risktrail verify does' : detail;
+    return { ...explained, integrity: [own, whole].filter((part) => part !== '').join('; ') };
+  }
+
+  /**
+   * Writes the records that match.
+   * @returns how many
+   * @throws RiskTrailError OPTION_INVALID, FILE_UNREADABLE, DUCKDB_MISSING (Parquet), and as `events`
+   */
+  async export(format: ExportFormat, target: ExportTarget, filter: FilterOptions = {}): Promise<number> {
+    const records = () => this.events(filter);
+    if (format === 'parquet') {
+      if (typeof target !== 'string') {
+        throw new RiskTrailError('OPTION_INVALID', {
+          field: 'target',
+          expected: 'the path of a file, for parquet',
+          received: 'a function',
+        });
+      }
+      return writeParquet(records, target);
+    }
+    const write = format === 'csv' ? writeCsv : writeJsonLines;
+    if (typeof target !== 'string') return write(records, target);
+    // Whatever is wrong with filter or trail shows before the file is touched.
+    await records().next();
+    const stream = createWriteStream(target);
+    const failed = new Promise<never>((_, fail) => stream.once('error', fail));
+    try {
+      const count = await Promise.race([write(records, fileSink(stream)), failed]);
+      stream.end();
+      await finished(stream);
+      return count;
+    } catch (error) {
+      stream.destroy();
+      if (isRiskTrailError(error)) throw error;
+      throw new RiskTrailError('FILE_UNREADABLE', { path: target, reason: (error as Error).message }, error);
+    }
+  }
+
+  /** Releases what queries hold. The trail may be asked again. */
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #report(name: ReportName, { verify, ...options }: ReportOptions & VerifyChoice): Promise<Report> {
+    const integrity = await this.#verify(verify === true);
+    return makeReport(this.#database, name, options, this.#clock, integrity);
+  }
+
+  async #verify(asked: boolean): Promise<ReportIntegrity> {
+    const unverified = {
+      status: 'unverified',
+      detail: 'the records were not verified: ask for it, or run risktrail verify',
+    } as const;
+    if (!asked) return unverified;
+    try {
+      return integrityOf(await verifyTrail({ paths: this.#paths }));
+    } catch (error) {
+      if (!isRiskTrailError(error, 'VERIFIER_KEY_MISSING') && !isRiskTrailError(error, 'NOTHING_TO_VERIFY'))
+        throw error;
+      return { status: 'unverified', detail: `the records could not be verified: ${error.message}` };
+    }
+  }
+
+  async #bytes(): Promise<number> {
+    let total = 0;
+    const { records } = await findTrailFiles(this.#paths);
+    // A file may be pruned between the listing and the look.
+    for (const path of records) total += (await stat(path).catch(() => ({ size: 0 }))).size;
+    return total;
+  }
+}
+
+function integrityOf(report: VerifyReport): ReportIntegrity {
+  const streams = report.streams.filter(({ stream }) => stream !== '');
+  const through = streams
+    .map(({ verifiedThrough, stream }) => `${stream} verified through record ${verifiedThrough ?? 'none'}`)
+    .join(', ');
+  const source =
+    report.keySource === 'given' ? '' : ' (by the key beside the trail: consistent, but not who signed it)';
+  if (report.ok) return { status: 'verified', detail: `${through}${source}` };
+  const kinds = [...new Set(report.streams.flatMap(({ findings }) => findings.map(({ kind }) => kind)))].join(', ');
+  return { status: 'findings', detail: `verification found ${kinds}: see risktrail verify; ${through}${source}` };
+}
+
+/**
+ * Opens a trail for questions. Nothing is read before the first.
+ * @param paths data directory or files of a trail, one or several
+ * @example
+ * await using trail = openTrail('./risktrail-data');
+ * console.log((await trail.report.daily({ from: '2024-01-15' })).sections);
+ */
+export function openTrail(paths: string | readonly string[], options: OpenTrailOptions = {}): Trail {
+  return new Trail(typeof paths === 'string' ? [paths] : paths, options);
+}

@@ -1,0 +1,226 @@
+/**
+ * Reads the lines of one stream in order, each number once, no further than it is told, and goes on where it stood when there
+ * is more. Plain segments are read while they grow; sealed ones are decompressed as a stream.
+ */
+import { statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { listSegments, type SegmentFile } from '../journal/segment-files.ts';
+import { readBlocks } from '../read/files.ts';
+import { LINE_TAIL, type Line, LineParser } from './line.ts';
+
+/** How far a stream may be read: what lies beyond is not known to be on disk. */
+export interface ReadLimit {
+  readonly firstSequence: number;
+  readonly copy: number;
+  /** Of that file; a sealed one is read whole. */
+  readonly bytes: number;
+  /** Nobody writes to the stream: a whole record that lacks nothing but its newline stands. */
+  readonly ended: boolean;
+}
+
+const CHUNK_BYTES = 1 << 20;
+const NEWLINE = 10;
+const EMPTY: Buffer = Buffer.alloc(0);
+
+type Place = { readonly firstSequence: number; readonly copy: number };
+
+const order = (a: Place, b: Place): number => a.firstSequence - b.firstSequence || a.copy - b.copy;
+
+/** A reader of one stream's lines. */
+export class StreamReader {
+  readonly #directory: string;
+  readonly #onProblem: (problem: string) => void;
+  readonly #parser = new LineParser();
+  #next: number;
+  #file: SegmentFile | undefined;
+  #handle: FileHandle | undefined;
+  /** Of the plain file: what is read next. */
+  #offset = 0;
+  #chunkBytes = CHUNK_BYTES;
+  #blocks: AsyncGenerator<{ readonly bytes: Buffer; readonly broken: boolean }> | undefined;
+  /** Whole lines that were read and not yet taken; the last may lack its newline. */
+  #block = EMPTY;
+  #at = 0;
+
+  /**
+   * @param from number of the first record wanted
+   * @param onProblem told of what the journal should not hold; reading goes on behind it
+   */
+  constructor(directory: string, from: number, onProblem: (problem: string) => void) {
+    this.#directory = directory;
+    this.#next = from;
+    this.#onProblem = onProblem;
+  }
+
+  /** Number of the record that is read next. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /**
+   * Takes the lines that come next, at least one where there is one.
+   * @returns none where nothing more may be read at present
+   * @throws the system's error
+   */
+  async read(limit: ReadLimit, maxRecords: number, maxBytes: number): Promise<Line[]> {
+    const lines: Line[] = [];
+    let bytes = 0;
+    while (lines.length < maxRecords) {
+      if (this.#at >= this.#block.length) {
+        if (await this.#fill(limit)) continue;
+        break;
+      }
+      const newline = this.#block.indexOf(NEWLINE, this.#at);
+      const end = newline < 0 ? this.#block.length : newline;
+      if (lines.length > 0 && bytes + end - this.#at > maxBytes) break;
+      const line = this.#parse(this.#at, end);
+      this.#at = end + 1;
+      if (line === undefined) continue;
+      lines.push(line);
+      bytes += end - line.start;
+    }
+    return lines;
+  }
+
+  #parse(start: number, end: number): Line | undefined {
+    if (start === end) return undefined;
+    const line = this.#parser.parse(this.#block, start, end, this.#next);
+    if (line === undefined) {
+      this.#onProblem(
+        `${this.#file?.path} holds a line that is no record, after number ${this.#next - 1}: passed over`,
+      );
+      return undefined;
+    }
+    // After a disk error records stand twice, in two files.
+    if (line.sequence < this.#next) return undefined;
+    if (line.sequence > this.#next) {
+      this.#onProblem(`${this.#directory}: records ${this.#next} to ${line.sequence - 1} are missing`);
+    }
+    this.#next = line.sequence + 1;
+    return line;
+  }
+
+  /** Reads the next lines into the block. @returns false where nothing more may be read */
+  async #fill(limit: ReadLimit): Promise<boolean> {
+    for (;;) {
+      if (this.#file === undefined && !(await this.#openNext(limit, undefined))) return false;
+      const file = this.#file!;
+      const last = order(file, limit) >= 0;
+      const bytes = this.#blocks === undefined ? await this.#readPlain(limit, last) : await this.#readSealed();
+      if (bytes !== undefined) {
+        this.#block = bytes;
+        this.#at = 0;
+        return true;
+      }
+      if (last || !(await this.#openNext(limit, file))) return false;
+    }
+  }
+
+  async #readPlain(limit: ReadLimit, last: boolean): Promise<Buffer | undefined> {
+    const end = last ? limit.bytes : Number.POSITIVE_INFINITY;
+    for (;;) {
+      const wanted = Math.min(this.#chunkBytes, end - this.#offset);
+      if (wanted <= 0) return undefined;
+      const chunk = Buffer.allocUnsafeSlow(wanted);
+      let filled = 0;
+      while (filled < wanted) {
+        const { bytesRead } = await this.#handle!.read(chunk, filled, wanted - filled, this.#offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      const bytes = chunk.subarray(0, filled);
+      const length = bytes.lastIndexOf(NEWLINE) + 1;
+      if (length > 0) {
+        this.#offset += length;
+        return bytes.subarray(0, length);
+      }
+      if (filled === this.#chunkBytes) this.#chunkBytes *= 2;
+      else {
+        if (!limit.ended || !isWholeRecord(bytes)) return undefined;
+        this.#offset += filled;
+        return bytes;
+      }
+    }
+  }
+
+  async #readSealed(): Promise<Buffer | undefined> {
+    for (;;) {
+      const { value, done } = await this.#blocks!.next();
+      if (done) return undefined;
+      if (value.broken) this.#onProblem(`${this.#file!.path} holds a compressed frame that cannot be read`);
+      // The block is used again for the next one.
+      else if (value.bytes.length > 0) return Buffer.from(value.bytes);
+    }
+  }
+
+  /** Opens the file behind `file`, or the one that holds the next record. */
+  async #openNext(limit: ReadLimit, file: SegmentFile | undefined): Promise<boolean> {
+    for (;;) {
+      const files = listSegments(this.#directory).filter((one) => order(one, limit) <= 0);
+      const index =
+        file === undefined
+          ? Math.max(
+              0,
+              files.findLastIndex((one) => one.firstSequence <= this.#next),
+            )
+          : files.findIndex((one) => order(one, file) > 0);
+      const next = files[index];
+      if (next === undefined) return false;
+      await this.close();
+      if (next.sealed) {
+        this.#blocks = readBlocks(next.path);
+      } else {
+        try {
+          this.#handle = await open(next.path);
+        } catch (error) {
+          // Sealed or removed since it was listed.
+          if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+          throw error;
+        }
+      }
+      this.#file = next;
+      return true;
+    }
+  }
+
+  /** Bytes on disk that were not taken yet. */
+  backlogBytes(limit: ReadLimit): number {
+    let bytes = this.#block.length - this.#at;
+    for (const file of listSegments(this.#directory)) {
+      if (order(file, limit) > 0) break;
+      const place = this.#file === undefined ? -1 : order(file, this.#file);
+      if (place < 0 && this.#file !== undefined) continue;
+      const length = order(file, limit) === 0 && !file.sealed ? limit.bytes : sizeOf(file.path);
+      // Of a sealed file that is being read, how much is left is not known: it counts until it is done.
+      bytes += place === 0 && this.#blocks === undefined ? Math.max(0, length - this.#offset) : length;
+    }
+    return bytes;
+  }
+
+  /** Closes what is open. */
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    const blocks = this.#blocks;
+    this.#handle = undefined;
+    this.#blocks = undefined;
+    this.#file = undefined;
+    this.#offset = 0;
+    this.#chunkBytes = CHUNK_BYTES;
+    await handle?.close();
+    await blocks?.return(undefined);
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function isWholeRecord(bytes: Buffer): boolean {
+  if (!bytes.subarray(-LINE_TAIL.length).equals(LINE_TAIL)) return false;
+  try {
+    JSON.parse(bytes.toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}

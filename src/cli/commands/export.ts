@@ -1,0 +1,63 @@
+/** `risktrail export`: the records that match, as a file for other tools. */
+import { Argument, type Command } from 'commander';
+import { EXPORT_FORMATS, type ExportFormat } from '../../analysis/export.ts';
+import { EXIT } from '../exit-codes.ts';
+import { addFilterOptions, type FilterFlags } from '../filter-options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { trailPaths } from '../paths.ts';
+import { withProgress } from '../progress.ts';
+
+interface ExportFlags extends FilterFlags {
+  readonly since?: string;
+  readonly until?: string;
+  readonly output?: string;
+}
+
+const EXAMPLES = `
+CSV follows RFC 4180; text that a spreadsheet would run as a formula gets an apostrophe in front. Times keep nine digits of the
+second, decimals their text. Parquet needs --output, and the package @duckdb/node-api.
+
+Examples:
+  $ risktrail export csv --event 'trade.*' --since 2024-01-01 --until 2024-01-31 --output trading_logs_2024_01.csv
+  $ risktrail export jsonl ./risktrail-data --category risk | gzip > risk.jsonl.gz
+  $ risktrail export parquet --output trail.parquet
+`;
+
+/** Adds the command to the program. @param done told of the exit status */
+export function addExportCommand(program: Command, done: (status: number) => void): void {
+  const command = program
+    .command('export')
+    .description('write the records that match as CSV, JSON lines or Parquet')
+    .addArgument(new Argument('<format>', 'form of the file').choices(EXPORT_FORMATS))
+    .argument('[paths...]', 'data directory or files (default: RISKTRAIL_DATA_DIR or ./risktrail-data)');
+  addFilterOptions(command)
+    .option('--since <time>', 'from this time on: 2020-03-16, 2020-03-16T14:30:00Z, or back from now: 15m, 24h, 7d')
+    .option('--until <time>', 'up to and including this time')
+    .option('-o, --output <file>', 'file to write (default: standard output)')
+    .addHelpText('after', EXAMPLES)
+    .action(async (format: ExportFormat, paths: readonly string[], flags: ExportFlags) =>
+      done(await exportRecords(format, paths, flags, createOutput())),
+    );
+}
+
+async function exportRecords(
+  format: ExportFormat,
+  paths: readonly string[],
+  flags: ExportFlags,
+  output: Output,
+): Promise<number> {
+  const { openTrail } = await import('../../analysis/index.ts');
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const { output: file, ...filter } = flags;
+  if (format === 'parquet' && file === undefined) {
+    output.note('risktrail: export parquet: --output is missing: a Parquet file is written from both ends');
+    return EXIT.usage;
+  }
+  await using trail = openTrail(trailPaths(paths));
+  const work = () => trail.export(format, file ?? ((text) => output.write(text)), filter);
+  const count =
+    file === undefined ? await work() : await withProgress(`writing ${file}`, createSystemClock().monotonic, work);
+  if (file !== undefined) output.note(`${count} ${count === 1 ? 'record' : 'records'} written to ${file}`);
+  else if (count === 0) output.note('no record matches');
+  return EXIT.good;
+}

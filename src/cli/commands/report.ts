@@ -1,0 +1,120 @@
+/** `risktrail report`: what a trail comes to, in numbers. */
+import { Argument, type Command } from 'commander';
+import { REPORTS, type Report, type ReportName, type ReportSection } from '../../analysis/report/types.ts';
+import { EXIT } from '../exit-codes.ts';
+import { createOutput, type Output } from '../output.ts';
+import { trailPaths } from '../paths.ts';
+import { withProgress } from '../progress.ts';
+
+interface ReportFlags {
+  readonly from?: string;
+  readonly to?: string;
+  readonly symbol?: string;
+  readonly strategy?: string;
+  readonly account?: string;
+  readonly verify?: boolean;
+  readonly json?: boolean;
+  readonly csv?: boolean;
+}
+
+const EXAMPLES = `
+Times are UTC unless they have a zone. daily is of one day, by default the last of the trail; the others are of the whole trail.
+Every metric has its convention and how many observations it stands on in --json; a metric without value says why.
+Exit status: 0; with --verify 1 or 2 where the verification found something.
+
+Examples:
+  $ risktrail report daily --from 2020-03-16
+  $ risktrail report trading ./risktrail-data --from 2020-01-01 --to 2020-03-31 --strategy trend-50
+  $ risktrail report risk --verify --json | jq '.sections[] | select(.name == "questions")'
+  $ risktrail report symbol --csv > symbols.csv
+`;
+
+/** Adds the command to the program. @param done told of the exit status */
+export function addReportCommand(program: Command, done: (status: number) => void): void {
+  program
+    .command('report')
+    .description('metrics of trading, orders, risk layers, errors, alerts and the service')
+    .addArgument(new Argument('<report>', 'which').choices(REPORTS))
+    .argument('[paths...]', 'data directory or files (default: RISKTRAIL_DATA_DIR or ./risktrail-data)')
+    .option('--from <time>', 'from this time on: 2020-03-16, 2020-03-16T14:30:00Z, or back from now: 24h, 7d')
+    .option('--to <time>', 'up to and including this time')
+    .option('--symbol <symbol>', 'instrument')
+    .option('--strategy <id>', 'strategy')
+    .option('--account <id>', 'account')
+    .option('--verify', 'verify the trail first')
+    .option('--json', 'the report as JSON')
+    .option('--csv', 'CSV: section, name, value, n, unit, convention; tables as they are')
+    .addHelpText('after', EXAMPLES)
+    .action(async (name: ReportName, paths: readonly string[], flags: ReportFlags) =>
+      done(await report(name, paths, flags, createOutput())),
+    );
+}
+
+async function report(name: ReportName, paths: readonly string[], flags: ReportFlags, output: Output): Promise<number> {
+  const { openTrail } = await import('../../analysis/index.ts');
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const { json, csv, ...asked } = flags;
+  await using trail = openTrail(trailPaths(paths));
+  const made = await withProgress(`report ${name}`, createSystemClock().monotonic, () => trail.report[name](asked));
+  if (json) await output.write(`${JSON.stringify(made, undefined, 2)}\n`);
+  else if (csv) await output.write(await asCsv(made));
+  else await output.write(await asText(made, output));
+  if (made.integrity.status === 'findings') {
+    output.note(`risktrail: ${made.integrity.detail}`);
+    return EXIT.finding;
+  }
+  if (made.records === 0) output.note(`risktrail: no record of the trail is within what was asked for`);
+  return EXIT.good;
+}
+
+async function asText(made: Report, output: Output): Promise<string> {
+  const { cellText, textTable } = await import('../../analysis/text-table.ts');
+  const filters = Object.entries(made.filters).map(([name, value]) => `${name} ${value}`);
+  const range = made.records === 0 ? 'no records' : `${made.records} records, ${made.first} to ${made.last}`;
+  const lines = [
+    output.style('bold', `Report ${made.report}: ${[range, ...filters].join(', ')}`),
+    made.integrity.status === 'verified'
+      ? made.integrity.detail
+      : output.style('yellow', `Warning: ${made.integrity.detail}`),
+  ];
+  for (const section of made.sections) {
+    lines.push('', output.style('bold', section.title));
+    if (section.metrics === undefined) {
+      lines.push(section.rows!.length === 0 ? 'none' : textTable(section.columns!, section.rows!).trimEnd());
+      continue;
+    }
+    const rows = Object.entries(section.metrics).map(([name, metric]) => [
+      name,
+      metric.value === null ? 'undefined' : cellText(metric.value),
+      metric.unit ?? '',
+      metric.n,
+      metric.undefinedBecause === undefined ? metric.convention : `because ${metric.undefinedBecause}`,
+    ]);
+    lines.push(textTable(['metric', 'value', 'unit', 'n', 'convention'], rows, 110).trimEnd());
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+async function asCsv(made: Report): Promise<string> {
+  const { csvRow } = await import('../../analysis/export.ts');
+  const table = (section: ReportSection) => [
+    csvRow(['section', ...section.columns!]),
+    ...section.rows!.map((row) => csvRow([section.name, ...row])),
+  ];
+  const metrics = made.sections.filter((section) => section.metrics !== undefined);
+  const parts: string[] = [];
+  if (metrics.length > 0) {
+    parts.push(csvRow(['section', 'name', 'value', 'n', 'unit', 'convention', 'undefined_because']));
+    for (const { name, metrics: values } of metrics) {
+      for (const [key, one] of Object.entries(values!)) {
+        parts.push(csvRow([name, key, one.value, one.n, one.unit, one.convention, one.undefinedBecause]));
+      }
+    }
+  }
+  for (const section of made.sections) {
+    if (section.metrics !== undefined) continue;
+    if (parts.length > 0) parts.push('\r\n');
+    parts.push(...table(section));
+  }
+  return parts.join('');
+}

@@ -1,0 +1,133 @@
+/** `risktrail state`: breakers, stops, limits, trading state and open orders as they were at a moment. */
+import type { Command } from 'commander';
+import type { StateLayer, StateView } from '../../analysis/state-view.ts';
+import { EXIT } from '../exit-codes.ts';
+import { gather } from '../option-values.ts';
+import { createOutput, type Output } from '../output.ts';
+import { trailPaths } from '../paths.ts';
+import { withProgress } from '../progress.ts';
+
+interface StateFlags {
+  readonly at?: string;
+  readonly layer?: readonly string[];
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+The state is folded from the records up to and at the moment, and from no others. Times are UTC unless they have a zone.
+Each process of a service that began on its own has a state of its own.
+
+Examples:
+  $ risktrail state ./risktrail-data
+  $ risktrail state --at 2020-03-16T14:30:00Z --layer circuit_breaker
+  $ risktrail state --at 2h --json | jq '.[].trading_state.global'
+`;
+
+/** Adds the command to the program. @param done told of the exit status */
+export function addStateCommand(program: Command, done: (status: number) => void): void {
+  program
+    .command('state')
+    .description('show the state of every risk layer, now or at any moment')
+    .argument('[paths...]', 'data directory or files (default: RISKTRAIL_DATA_DIR or ./risktrail-data)')
+    .option('--at <time>', 'the moment: 2020-03-16, 2020-03-16T14:30:00Z, or back from now: 15m, 24h, 7d')
+    .option(
+      '--layer <layer>',
+      'only trading_state, circuit_breaker, trailing_stop, portfolio_limits or orders; may be repeated',
+      gather,
+    )
+    .option('--json', 'the states as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (paths: readonly string[], flags: StateFlags) => done(await showState(paths, flags, createOutput())));
+}
+
+async function showState(paths: readonly string[], flags: StateFlags, output: Output): Promise<number> {
+  const { stateAt } = await import('../../analysis/state-at.ts');
+  const { STATE_LAYERS, stateView } = await import('../../analysis/state-view.ts');
+  const { parseBound } = await import('../../analysis/time-bound.ts');
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const { describeValue, RiskTrailError } = await import('../../core/errors.ts');
+  const clock = createSystemClock();
+  for (const layer of flags.layer ?? []) {
+    if (STATE_LAYERS.includes(layer as StateLayer)) continue;
+    const expected = `one of ${STATE_LAYERS.join(', ')}`;
+    throw new RiskTrailError('OPTION_INVALID', { field: '--layer', expected, received: describeValue(layer) });
+  }
+  const at = flags.at === undefined ? undefined : parseBound('--at', flags.at, 'to', clock);
+  const trail = trailPaths(paths);
+  const states = await withProgress(`reading ${trail.join(' ')}`, clock.monotonic, () => stateAt(trail, at));
+  const views = states.map((one) => stateView(one, flags.layer as readonly StateLayer[] | undefined));
+  if (flags.json) await output.write(`${JSON.stringify(views, undefined, 2)}\n`);
+  else if (views.length === 0) output.note('there was no trail yet at that time');
+  else await output.write(views.map(textOf).join('\n'));
+  return EXIT.good;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: rows of the view, printed by their names
+type Row = any;
+
+/** A view for people. */
+function textOf(view: StateView): string {
+  const lines = [`${printable(view.stream)}, last record ${view.last_time ?? 'none'}`];
+  const { trading_state: trading } = view;
+  if (trading !== undefined) {
+    lines.push(`Trading: ${trading.global}`);
+    for (const one of trading.demands) {
+      const until = one.untilMs === undefined ? '' : `, until ${new Date(one.untilMs).toISOString()}`;
+      lines.push(`  ${one.state} for ${one.scope}, demanded by ${one.source} (${one.actor}): ${one.reason}${until}`);
+    }
+  }
+  add(lines, 'Circuit breakers', view.circuit_breakers, (one) => [
+    `${one.name}: ${one.status}`,
+    `since ${one.since}`,
+    one.open_until === null ? (one.latched ? 'latched' : '') : `until ${one.open_until}`,
+    one.triggers.length === 0 ? '' : `by ${one.triggers.join(', ')}`,
+    one.failure_threshold === null ? '' : `${one.failures} of ${one.failure_threshold} failures`,
+    one.day === null ? '' : `day's result ${one.day_pnl}`,
+  ]);
+  add(lines, 'Trailing stops', view.trailing_stops, (one) => [
+    `${one.id}: ${one.side} ${one.symbol}${one.quantity === undefined ? '' : ` ${one.quantity}`}, ${one.status}`,
+    `entry ${one.entryPrice}`,
+    `peak ${one.peakPrice}`,
+    one.stopPrice === undefined ? `activates at ${one.activationPrice}` : `level ${one.stopPrice}`,
+    one.hardStopPrice === undefined ? '' : `hard stop ${one.hardStopPrice}`,
+    one.trigger === undefined ? '' : `fired at ${one.trigger.price}, gap ${one.trigger.gap}`,
+  ]);
+  add(lines, 'Limits', view.portfolio_limits, (one) => [
+    `${one.set}: day's result ${one.day_pnl} until ${one.day_ends}`,
+    one.daily_loss_max === null
+      ? ''
+      : `loss ${one.daily_loss} of ${one.daily_loss_max}, headroom ${one.daily_loss_headroom}${one.daily_loss_breached ? ', BREACHED' : ''}`,
+    one.equity_peak === null
+      ? ''
+      : `equity peak ${one.equity_peak}${one.drawdown_breached ? ', drawdown BREACHED' : ''}`,
+    one.pending_orders.length === 0 ? '' : `${one.pending_orders.length} orders pending`,
+  ]);
+  add(lines, 'Open orders', view.open_orders, (one) => [
+    `${one.orderId ?? one.clientOrderId ?? one.firstRecordId}: ${one.status}`,
+    `${one.side ?? ''} ${one.quantity ?? ''} ${one.symbol ?? ''}`.trim(),
+    one.filled === 0 ? '' : `${one.filled} filled`,
+    `since ${one.since}`,
+  ]);
+  return `${lines.join('\n')}\n`;
+}
+
+function add(
+  lines: string[],
+  title: string,
+  rows: readonly object[] | undefined,
+  show: (row: Row) => readonly string[],
+): void {
+  if (rows === undefined || rows.length === 0) return;
+  lines.push(`${title}:`);
+  for (const row of rows)
+    lines.push(
+      `  ${printable(
+        show(row)
+          .filter((part) => part !== '')
+          .join(', '),
+      )}`,
+    );
+}
+
+/** A name or text from a file must not steer the terminal. */
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, '\u{FFFD}');
