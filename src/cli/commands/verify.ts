@@ -1,8 +1,6 @@
 /** `risktrail verify`: is the trail whole, unchanged and signed? */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { VerifierKey } from '../../audit/proof/note.ts';
 import type { FindingJournal } from '../../audit/verify/finding-journal.ts';
 import type { VerifyOptions, VerifyReport } from '../../audit/verify/verify.ts';
 import { RiskTrailError } from '../../core/errors.ts';
@@ -10,6 +8,7 @@ import { gather, parseCount } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
 import { withProgress } from '../progress.ts';
+import { readVerifierKeys } from '../verifier-keys.ts';
 
 interface VerifyFlags {
   readonly vkey?: readonly string[];
@@ -68,7 +67,7 @@ async function verify(given: readonly string[], flags: VerifyFlags, output: Outp
   const paths = trailPaths(given);
   const options: VerifyOptions = {
     paths,
-    keys: (await Promise.all((flags.vkey ?? []).map(readKeys))).flat(),
+    keys: await readVerifierKeys(flags.vkey ?? []),
     anchors: flags.anchor ?? [],
     strict: flags.strict === true,
     from: startOf(flags, output),
@@ -144,22 +143,4 @@ async function follow(options: VerifyOptions, flags: VerifyFlags, output: Output
   } finally {
     await journal?.close();
   }
-}
-
-/** `<name>+<hash>+<base64>`, as the signed-note format has it. */
-const KEY = /^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/;
-
-/** The keys that `--vkey` names: the text of one, or a file with one a line. */
-async function readKeys(given: string): Promise<readonly VerifierKey[]> {
-  const { parseVerifierKeys } = await import('../../audit/proof/note.ts');
-  if (KEY.test(given.trim())) return parseVerifierKeys(given);
-  let text: string;
-  try {
-    text = await readFile(given, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new RiskTrailError('PATH_NOT_FOUND', { path: given }, error);
-    throw new RiskTrailError('FILE_UNREADABLE', { path: given, reason: message }, error);
-  }
-  return parseVerifierKeys(text);
 }
