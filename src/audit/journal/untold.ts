@@ -44,6 +44,13 @@ export class Untold {
     this.#now = now;
   }
 
+  /** Whether there is nothing to tell: asked at each record. */
+  get isEmpty(): boolean {
+    return (
+      this.#outage === undefined && this.#slow === undefined && this.#loss === undefined && this.#sealed.length === 0
+    );
+  }
+
   /** Whether records were lost that nothing tells of yet: what comes now would not stand behind the telling. */
   get isLosing(): boolean {
     return this.#loss !== undefined;

@@ -255,7 +255,7 @@ export class WritePath {
 
   /** Records what has to be told and isn't yet. */
   #tell(): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#untold.isEmpty) return;
     for (let turn = 0; turn < MOST_TOLD; turn++) {
       const event = this.#untold.take({ mode: this.#mode, hasRoom: this.#hasRoom });
       if (event === undefined) return;
