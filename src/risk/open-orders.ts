@@ -35,6 +35,20 @@ export type OpenOrders = readonly OpenOrder[];
 
 export const NO_ORDERS: OpenOrders = Object.freeze([]);
 
+/** More are not remembered: of a service that records no order's end, the oldest are forgotten. */
+export const MAX_OPEN_ORDERS = 1000;
+
+const newest = (orders: OpenOrders): OpenOrders =>
+  orders.length > MAX_OPEN_ORDERS ? orders.slice(-MAX_OPEN_ORDERS) : orders;
+
+/** Whether an event is about no orders but those whose ids or records it names one by one. */
+export function namesOrders({ name, attributes }: OrderEvent): boolean {
+  if (name !== 'order.cancelled') return true;
+  return !Array.isArray(attributes['trading.order.ids']) && NAMING.some((key) => attributes[key] !== undefined);
+}
+
+const NAMING = ['trading.order.id', 'trading.order.client_id', 'risk.cause.record_id'] as const;
+
 /** An event about orders: what the fold reads of it. */
 export interface OrderEvent {
   readonly name: string;
@@ -53,7 +67,7 @@ const ENDED: readonly unknown[] = ['filled', 'closed', 'cancelled', 'canceled', 
 export function foldOpenOrders(orders: OpenOrders, event: OrderEvent): OpenOrders {
   switch (event.name) {
     case 'order.intent':
-      return [...orders.filter((one) => !isAbout(event, one)), opened(event, 'intent')];
+      return newest([...orders.filter((one) => !isAbout(event, one)), opened(event, 'intent')]);
     case 'order.placed':
       return settled(orders, event, 'placed', true);
     case 'order.outcome_unknown':
@@ -126,7 +140,7 @@ function settled(
 ): OpenOrders {
   const at = orders.findIndex((one) => isAbout(event, one));
   if (ENDED.includes(event.attributes['trading.order.status'])) return at < 0 ? orders : orders.toSpliced(at, 1);
-  if (at < 0) return opens ? [...orders, opened(event, status!)] : orders;
+  if (at < 0) return opens ? newest([...orders, opened(event, status!)]) : orders;
   const order = orders[at]!;
   return orders.with(at, opened(event, status ?? order.status, order));
 }
@@ -162,9 +176,7 @@ function filled(orders: OpenOrders, event: OrderEvent): OpenOrders {
 function cancelled(orders: OpenOrders, event: OrderEvent): OpenOrders {
   const { attributes } = event;
   const ids = attributes['trading.order.ids'];
-  const named = ['trading.order.id', 'trading.order.client_id', 'risk.cause.record_id'].some(
-    (name) => attributes[name] !== undefined,
-  );
+  const named = NAMING.some((name) => attributes[name] !== undefined);
   if (Array.isArray(ids)) {
     const listed = (id: string | undefined) => id !== undefined && ids.includes(id);
     return orders.filter((one) => !listed(one.orderId) && !listed(one.clientOrderId) && !isAbout(event, one));

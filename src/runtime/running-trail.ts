@@ -4,7 +4,8 @@ import type { Journal } from '../audit/journal/journal.ts';
 import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
-import { foldOpenOrders, isOrderEvent, NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
+import { OpenOrderBook } from '../risk/open-order-book.ts';
+import { isOrderEvent, NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
 import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
 import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
@@ -98,7 +99,7 @@ export class RunningTrail implements RiskTrail {
   readonly #metrics: { dispose(): void };
   readonly #failurePolicy: 'REDUCING' | 'HALTED' | undefined;
   readonly #restored: Restored | undefined;
-  #orders: OpenOrders;
+  readonly #orders: OpenOrderBook;
   /** Audit events since the last round of snapshots. */
   #sinceRound = 0;
   #journalFailed = false;
@@ -121,7 +122,7 @@ export class RunningTrail implements RiskTrail {
       accountId: settings.accountId,
     });
     this.#restored = restored;
-    this.#orders = restored?.state.openOrders ?? NO_ORDERS;
+    this.#orders = new OpenOrderBook(restored?.state.openOrders ?? NO_ORDERS);
     this.#host.onSnapshot(() => this.#snapshotsOfOthers());
     this.#timing = createTiming({
       tracer: telemetry.tracer,
@@ -175,7 +176,7 @@ export class RunningTrail implements RiskTrail {
   }
 
   openOrders(): OpenOrders {
-    return this.#orders;
+    return this.#orders.list();
   }
 
   get gate(): TradingGate {
@@ -195,7 +196,7 @@ export class RunningTrail implements RiskTrail {
     if (typeof name === 'string' && isOrderEvent(name)) {
       const event = { name, recordId, timeMs: this.settings.clock.now(), attributes: attributes as OrderAttributes };
       this.#guard('open orders', () => {
-        this.#orders = foldOpenOrders(this.#orders, event);
+        this.#orders.apply(event);
       });
     }
     if (++this.#sinceRound < ROUND_RECORDS || this.settings.snapshotIntervalMs === 0) return;
@@ -247,8 +248,8 @@ export class RunningTrail implements RiskTrail {
   /** What is in no layer's own snapshot: open orders, and layers of before that nobody has made yet. */
   #snapshotsOfOthers(): readonly CatalogEvent[] {
     const events = [...(this.#restored?.layers.snapshots() ?? [])];
-    if (this.#orders.length > 0) {
-      const attributes = { 'risk.snapshot': { orders: this.#orders } };
+    if (this.#orders.size > 0) {
+      const attributes = { 'risk.snapshot': { orders: this.#orders.list() } };
       events.push({ name: 'risk.open_orders_snapshot', attributes });
     }
     return events;

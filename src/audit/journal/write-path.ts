@@ -60,6 +60,8 @@ const ROOM_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const MOST_TOLD = 20;
 /** In a slow time, records are taken again after a loss once so much of the ring is free. */
 const ROOM_SHARE = 0.5;
+/** A burst that filled the ring waits until so much of it is free. */
+const WAITED_SHARE = 0.125;
 
 interface Waiter {
   readonly sequence: number;
@@ -210,13 +212,17 @@ export class WritePath {
     const writer = this.#writer;
     const thread = this.#thread!;
     const now = () => ticks.monotonic();
-    const room = () => {
+    const { capacity } = writer.ring;
+    const free = () => {
       writer.collect();
-      return writer.ring.capacity - writer.waitingBytes >= bytes;
+      return capacity - writer.waitingBytes;
     };
-    if (bytes > writer.ring.capacity) return false;
+    const room = () => free() >= bytes;
+    if (bytes > capacity) return false;
     const untilMs = now() + stallBudgetMs;
-    if (thread.waitUntil(room, untilMs, now)) return true;
+    // For many at once: to wait for each record anew takes longer than to write it.
+    const plenty = Math.max(bytes, capacity * WAITED_SHARE);
+    if (thread.waitUntil(() => free() >= plenty, untilMs, now) || room()) return true;
     if (!thread.parkNow(untilMs, now)) {
       thread.run(writer.segment.fd);
       return false;
