@@ -116,19 +116,20 @@ function opened(event: OrderEvent, status: OpenOrder['status'], before?: OpenOrd
   const side = text(attributes['trading.side']) ?? before?.side;
   const quantity = amount(attributes['trading.quantity']) ?? before?.quantity;
   const price = amount(attributes['trading.price']) ?? before?.price;
-  return {
-    ...(orderId === undefined ? {} : { orderId }),
-    ...(clientOrderId === undefined ? {} : { clientOrderId }),
-    ...(symbol === undefined ? {} : { symbol }),
-    ...(side === undefined ? {} : { side }),
-    ...(quantity === undefined ? {} : { quantity }),
-    ...(price === undefined ? {} : { price }),
+  const order: { -readonly [K in keyof OpenOrder]: OpenOrder[K] } = {
     filled: before?.filled ?? 0,
     status,
     recordId,
     firstRecordId: before?.firstRecordId ?? recordId,
     sinceMs: before?.sinceMs ?? timeMs,
   };
+  if (orderId !== undefined) order.orderId = orderId;
+  if (clientOrderId !== undefined) order.clientOrderId = clientOrderId;
+  if (symbol !== undefined) order.symbol = symbol;
+  if (side !== undefined) order.side = side;
+  if (quantity !== undefined) order.quantity = quantity;
+  if (price !== undefined) order.price = price;
+  return order;
 }
 
 /** @param status its status from now on; undefined leaves it */
