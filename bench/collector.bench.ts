@@ -11,7 +11,7 @@ import { shipDirectory } from '../src/audit/ship/ship-directory.ts';
 import { createSystemClock } from '../src/core/clock.ts';
 import { stackBinary } from '../test/support/stack-binaries.ts';
 import { startCollector } from '../test/support/stack-collector.ts';
-import { table, temporaryDirectory } from './support.ts';
+import { breakerChange, table, temporaryDirectory } from './support.ts';
 
 const clock = createSystemClock();
 
@@ -27,26 +27,7 @@ async function fill(dataDir: string, records: number): Promise<void> {
   });
   for (let index = 0; index < records; ) {
     for (const end = Math.min(records, index + 200); index < end; index++) {
-      journal.append({
-        eventName: 'risk.circuit_breaker.state_change',
-        severityNumber: 13,
-        severityText: 'WARN',
-        body: 'Circuit breaker broker: closed to open',
-        timeUnixNano: `${clock.now()}000000`,
-        traceId: '0193f6a011117aaa8bbb123456789abc',
-        spanId: '0123456789abcdef',
-        flags: 1,
-        attributes: {
-          'risk.circuit_breaker.name': 'broker',
-          'risk.circuit_breaker.state.old': 'closed',
-          'risk.circuit_breaker.state.new': 'open',
-          'risk.circuit_breaker.failure_count': index % 100,
-          'trading.symbol': 'AAPL',
-          'trading.price': 150.25 + (index % 1000) / 100,
-          'risk.decision': 'deny',
-          'correlation.id': `0193f6a0-1111-7aaa-8bbb-1234567${10_000 + (index % 50_000)}`,
-        },
-      });
+      journal.append(breakerChange(index, `${clock.now()}000000`));
     }
     await new Promise(setImmediate);
   }

@@ -3,6 +3,7 @@
  * microseconds: they depend on the machine. Writes to RISKTRAIL_BENCH_DIR, or to a new directory beside this repository's
  * `node_modules`, since /tmp is often memory.
  */
+
 import { hash } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { type AuditInput, type Journal, openJournal } from '../src/audit/journal
 import { Frontier } from '../src/audit/proof/tree.ts';
 import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { createSystemClock, hrTimeToNanos, toHrTime } from '../src/core/clock.ts';
+import { breakerChange } from './support.ts';
 
 const RESOURCE = {
   'service.name': 'momentum-bot',
@@ -28,26 +30,7 @@ const dir = mkdtempSync(join(base, '.bench-journal-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 
 function input(index: number): AuditInput {
-  return {
-    eventName: 'risk.circuit_breaker.state_change',
-    severityNumber: 13,
-    severityText: 'WARN',
-    body: 'Circuit breaker broker: closed to open',
-    timeUnixNano: hrTimeToNanos(toHrTime(clock.now())),
-    traceId: '0193f6a011117aaa8bbb123456789abc',
-    spanId: '0123456789abcdef',
-    flags: 1,
-    attributes: {
-      'risk.circuit_breaker.name': 'broker',
-      'risk.circuit_breaker.state.old': 'closed',
-      'risk.circuit_breaker.state.new': 'open',
-      'risk.circuit_breaker.failure_count': index % 100,
-      'trading.symbol': 'AAPL',
-      'trading.price': 150.25 + (index % 1000) / 100,
-      'risk.decision': 'deny',
-      'correlation.id': `0193f6a0-1111-7aaa-8bbb-1234567${10_000 + (index % 50_000)}`,
-    },
-  };
+  return breakerChange(index, hrTimeToNanos(toHrTime(clock.now())));
 }
 
 function median(values: number[]): number {

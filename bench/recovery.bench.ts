@@ -14,7 +14,7 @@ import { sealedSegmentName, segmentName } from '../src/audit/journal/segment-fil
 import { Frontier } from '../src/audit/proof/tree.ts';
 import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { createSystemClock, hrTimeToNanos, toHrTime } from '../src/core/clock.ts';
-import { median, quantile } from './support.ts';
+import { breakerChange, median, quantile } from './support.ts';
 
 const RESOURCE = { 'service.name': 'momentum-bot', 'service.version': '1.2.3', 'host.name': 'bench' };
 const SCOPE = { name: 'risktrail', version: '0.1.0' };
@@ -77,26 +77,7 @@ function openSegment(first: number): Buffer {
   const lines: Buffer[] = [];
   for (let bytes = 0, index = 0; bytes < OPEN_BYTES; index++) {
     const { line, lineBytes } = encoder.encode(
-      {
-        eventName: 'risk.circuit_breaker.state_change',
-        severityNumber: 13,
-        severityText: 'WARN',
-        body: 'Circuit breaker broker: closed to open',
-        timeUnixNano: hrTimeToNanos(toHrTime(clock.now())),
-        traceId: '0193f6a011117aaa8bbb123456789abc',
-        spanId: '0123456789abcdef',
-        flags: 1,
-        attributes: {
-          'risk.circuit_breaker.name': 'broker',
-          'risk.circuit_breaker.state.old': 'closed',
-          'risk.circuit_breaker.state.new': 'open',
-          'risk.circuit_breaker.failure_count': index % 100,
-          'trading.symbol': 'AAPL',
-          'trading.price': 150.25 + (index % 1000) / 100,
-          'risk.decision': 'deny',
-          'correlation.id': `0193f6a0-1111-7aaa-8bbb-1234567${10_000 + (index % 50_000)}`,
-        },
-      },
+      breakerChange(index, hrTimeToNanos(toHrTime(clock.now()))),
       first + index,
     );
     lines.push(Buffer.from(line.subarray(0, lineBytes)));

@@ -17,7 +17,7 @@ import { readShipperSettings, type ShipperSettings } from '../src/audit/ship/set
 import { shipDirectory } from '../src/audit/ship/ship-directory.ts';
 import { createShipper, type Shipper } from '../src/audit/ship/shipper.ts';
 import { createSystemClock } from '../src/core/clock.ts';
-import { median, table } from './support.ts';
+import { breakerChange, median, table } from './support.ts';
 
 const clock = createSystemClock();
 const RESOURCE = { 'service.name': 'momentum-bot', 'service.version': '1.2.3', 'host.name': 'bench' };
@@ -39,26 +39,7 @@ function receive(): void {
 }
 
 function input(index: number): AuditInput {
-  return {
-    eventName: 'risk.circuit_breaker.state_change',
-    severityNumber: 13,
-    severityText: 'WARN',
-    body: 'Circuit breaker broker: closed to open',
-    timeUnixNano: `${1_700_000_000_000_000 + index}000`,
-    traceId: '0193f6a011117aaa8bbb123456789abc',
-    spanId: '0123456789abcdef',
-    flags: 1,
-    attributes: {
-      'risk.circuit_breaker.name': 'broker',
-      'risk.circuit_breaker.state.old': 'closed',
-      'risk.circuit_breaker.state.new': 'open',
-      'risk.circuit_breaker.failure_count': index % 100,
-      'trading.symbol': 'AAPL',
-      'trading.price': 150.25 + (index % 1000) / 100,
-      'risk.decision': 'deny',
-      'correlation.id': `0193f6a0-1111-7aaa-8bbb-1234567${10_000 + (index % 50_000)}`,
-    },
-  };
+  return breakerChange(index, `${1_700_000_000_000_000 + index}000`);
 }
 
 /** A stream that a dead writer left, of full segments. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AuditInput } from '../src/audit/record/audit-input.ts';
 
 /** @param values in any order; emptied of nothing, sorted as a copy */
 export function quantile(values: readonly number[] | Float64Array, share: number): number {
@@ -46,6 +47,30 @@ export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'risktrail-bench-'));
   process.on('exit', () => rmSync(path, { recursive: true, force: true }));
   return path;
+}
+
+/** A record of eight attributes, two of which change. @param timeUnixNano decimal nanoseconds */
+export function breakerChange(index: number, timeUnixNano: string): AuditInput {
+  return {
+    eventName: 'risk.circuit_breaker.state_change',
+    severityNumber: 13,
+    severityText: 'WARN',
+    body: 'Circuit breaker broker: closed to open',
+    timeUnixNano,
+    traceId: '0193f6a011117aaa8bbb123456789abc',
+    spanId: '0123456789abcdef',
+    flags: 1,
+    attributes: {
+      'risk.circuit_breaker.name': 'broker',
+      'risk.circuit_breaker.state.old': 'closed',
+      'risk.circuit_breaker.state.new': 'open',
+      'risk.circuit_breaker.failure_count': index % 100,
+      'trading.symbol': 'AAPL',
+      'trading.price': 150.25 + (index % 1000) / 100,
+      'risk.decision': 'deny',
+      'correlation.id': `0193f6a0-1111-7aaa-8bbb-1234567${10_000 + (index % 50_000)}`,
+    },
+  };
 }
 
 /** A table in Markdown; numbers with two digits. */

@@ -11,7 +11,7 @@ import type { PlainValue } from '../audit/record/otlp.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
 import type { AttributeTable } from '../catalog/define.ts';
 import { RiskTrailError } from '../core/errors.ts';
-import type { FlatRecord } from './flat-record.ts';
+import { FLAT_MEMBERS, type FlatRecord } from './flat-record.ts';
 import { literal, quoted } from './sql/columns.ts';
 import { createInstance, loadDuckDb } from './sql/duckdb.ts';
 
@@ -19,23 +19,6 @@ import { createInstance, loadDuckDb } from './sql/duckdb.ts';
 export const EXPORT_FORMATS = ['csv', 'jsonl', 'parquet'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** Columns that every export begins with: the members of a flat record. */
-const MEMBERS = [
-  'timestamp',
-  'event',
-  'category',
-  'severity',
-  'severity_number',
-  'body',
-  'component',
-  'service',
-  'stream',
-  'sequence',
-  'record_id',
-  'integrity',
-  'trace_id',
-  'span_id',
-] as const;
 /** As many lines go out in one write. */
 const LINES_PER_WRITE = 1000;
 
@@ -48,8 +31,8 @@ export type TextSink = (text: string) => Promise<void> | void;
 export async function columnsOf(records: RecordSource): Promise<readonly string[]> {
   const names = new Set<string>();
   for await (const batch of records()) for (const record of batch) for (const name in record) names.add(name);
-  for (const name of MEMBERS) names.delete(name);
-  return [...MEMBERS, ...[...names].sort()];
+  for (const name of FLAT_MEMBERS) names.delete(name);
+  return [...FLAT_MEMBERS, ...[...names].sort()];
 }
 
 const textOf = (value: PlainValue | undefined): string =>
@@ -159,8 +142,8 @@ export async function writeParquet(records: RecordSource, path: string): Promise
     }
   }
   const columns = [
-    ...MEMBERS,
-    ...[...types.keys()].filter((name) => !(MEMBERS as readonly string[]).includes(name)).sort(),
+    ...FLAT_MEMBERS,
+    ...[...types.keys()].filter((name) => !(FLAT_MEMBERS as readonly string[]).includes(name)).sort(),
   ];
   const directory = await mkdtemp(join(tmpdir(), 'risktrail-export-'));
   const temporary = join(dirname(resolve(path)), `.${process.pid}-risktrail-export.parquet`);

@@ -59,7 +59,8 @@ export const MEMBER_OF_ATTRIBUTE: Readonly<Record<string, keyof FlatMembers>> = 
   'audit.integrity.value': 'integrity',
 };
 
-const MEMBERS: ReadonlySet<string> = new Set<keyof FlatMembers>([
+/** The members, in the order in which they are shown. */
+export const FLAT_MEMBERS = [
   'timestamp',
   'event',
   'category',
@@ -74,7 +75,9 @@ const MEMBERS: ReadonlySet<string> = new Set<keyof FlatMembers>([
   'integrity',
   'trace_id',
   'span_id',
-]);
+] as const satisfies readonly (keyof FlatMembers)[];
+
+const MEMBERS: ReadonlySet<string> = new Set(FLAT_MEMBERS);
 
 /** Every name by which the catalogue's attributes and the members are asked for. */
 export const KNOWN_KEYS: readonly string[] = [...MEMBERS, ...Object.keys(ATTRIBUTES)];
