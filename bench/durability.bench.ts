@@ -52,14 +52,16 @@ function open(name: string, more: { fs?: JournalFs; stallBudgetMs?: number } = {
 /** Rounds of 64 callers who each append a record and wait for it to be on disk, in turn with plain writes of as many bytes. */
 async function commits(): Promise<void> {
   const CALLERS = 64;
-  const ROUNDS = 60;
+  const ROUNDS = 100;
+  // As a service is that has run for a while.
+  const WARMUP = 100;
   const journal = open('commit');
   const plain = openSync(join(directory, 'plain'), 'a');
   const each: number[] = [];
   const atOnce: number[] = [];
   const perRecord: number[] = [];
   const alone: number[] = [];
-  for (let round = -10; round < ROUNDS; round++) {
+  for (let round = -WARMUP; round < ROUNDS; round++) {
     const before = journal.stats().bytes;
     let start = performance.now();
     await Promise.all(

@@ -63,17 +63,21 @@ export const isOrderEvent = (name: string): boolean => name.startsWith('order.')
 /** An order of one of these states at the venue is at its end. */
 const ENDED: readonly unknown[] = ['filled', 'closed', 'cancelled', 'canceled', 'rejected', 'expired'];
 
+/** Whether the event tells that the order is at its end at the venue. */
+export function isEnd({ attributes }: OrderEvent): boolean {
+  const status = attributes['trading.order.status'];
+  return status !== undefined && ENDED.includes(status);
+}
+
 /** Applies one event. What is no `order.*` event, or is about an order that is not known to be open, changes nothing. */
 export function foldOpenOrders(orders: OpenOrders, event: OrderEvent): OpenOrders {
   switch (event.name) {
     case 'order.intent':
       return newest([...orders.filter((one) => !isAbout(event, one)), opened(event, 'intent')]);
     case 'order.placed':
-      return settled(orders, event, 'placed', true);
     case 'order.outcome_unknown':
-      return settled(orders, event, 'unknown', true);
     case 'order.edited':
-      return settled(orders, event, undefined, false);
+      return settled(orders, event);
     case 'order.filled':
       return filled(orders, event);
     case 'order.rejected':
@@ -108,20 +112,68 @@ function isAbout({ attributes }: OrderEvent, order: OpenOrder): boolean {
   return cause !== undefined && (cause === order.recordId || cause === order.firstRecordId);
 }
 
-function opened(event: OrderEvent, status: OpenOrder['status'], before?: OpenOrder): OpenOrder {
-  const { attributes, recordId, timeMs } = event;
-  const orderId = text(attributes['trading.order.id']) ?? before?.orderId;
-  const clientOrderId = text(attributes['trading.order.client_id']) ?? before?.clientOrderId;
-  const symbol = text(attributes['trading.symbol']) ?? before?.symbol;
-  const side = text(attributes['trading.side']) ?? before?.side;
-  const quantity = amount(attributes['trading.quantity']) ?? before?.quantity;
-  const price = amount(attributes['trading.price']) ?? before?.price;
+/** The fields of an order, to be written over by the next one: what an order lacks is undefined. */
+export interface OrderFields {
+  orderId: string | undefined;
+  clientOrderId: string | undefined;
+  symbol: string | undefined;
+  side: string | undefined;
+  quantity: number | string | undefined;
+  price: number | string | undefined;
+  filled: number;
+  status: OpenOrder['status'];
+  recordId: string;
+  firstRecordId: string;
+  sinceMs: number;
+}
+
+/** Fields of no order. */
+export const noOrder = (): OrderFields => ({
+  ...{ orderId: undefined, clientOrderId: undefined, symbol: undefined, side: undefined, quantity: undefined },
+  ...{ price: undefined, filled: 0, status: 'intent', recordId: '', firstRecordId: '', sinceMs: 0 },
+});
+
+/** Writes the order that an event opens over what the fields held. */
+export function openInto(
+  order: OrderFields,
+  { attributes, recordId, timeMs }: OrderEvent,
+  status: OpenOrder['status'],
+) {
+  order.orderId = text(attributes['trading.order.id']);
+  order.clientOrderId = text(attributes['trading.order.client_id']);
+  order.symbol = text(attributes['trading.symbol']);
+  order.side = text(attributes['trading.side']);
+  order.quantity = amount(attributes['trading.quantity']);
+  order.price = amount(attributes['trading.price']);
+  order.filled = 0;
+  order.status = status;
+  order.recordId = recordId;
+  order.firstRecordId = recordId;
+  order.sinceMs = timeMs;
+}
+
+/** Writes what a later event tells over the fields of the order that it is about. */
+export function changeInto(
+  order: OrderFields,
+  { attributes, recordId }: OrderEvent,
+  status: OpenOrder['status'],
+): void {
+  order.orderId = text(attributes['trading.order.id']) ?? order.orderId;
+  order.clientOrderId = text(attributes['trading.order.client_id']) ?? order.clientOrderId;
+  order.symbol = text(attributes['trading.symbol']) ?? order.symbol;
+  order.side = text(attributes['trading.side']) ?? order.side;
+  order.quantity = amount(attributes['trading.quantity']) ?? order.quantity;
+  order.price = amount(attributes['trading.price']) ?? order.price;
+  order.status = status;
+  order.recordId = recordId;
+}
+
+/** The order of these fields. */
+export function orderOf(fields: OrderFields): OpenOrder {
+  const { orderId, clientOrderId, symbol, side, quantity, price, filled, status, recordId } = fields;
+  const { firstRecordId, sinceMs } = fields;
   const order: { -readonly [K in keyof OpenOrder]: OpenOrder[K] } = {
-    filled: before?.filled ?? 0,
-    status,
-    recordId,
-    firstRecordId: before?.firstRecordId ?? recordId,
-    sinceMs: before?.sinceMs ?? timeMs,
+    ...{ filled, status, recordId, firstRecordId, sinceMs },
   };
   if (orderId !== undefined) order.orderId = orderId;
   if (clientOrderId !== undefined) order.clientOrderId = clientOrderId;
@@ -132,18 +184,38 @@ function opened(event: OrderEvent, status: OpenOrder['status'], before?: OpenOrd
   return order;
 }
 
-/** @param status its status from now on; undefined leaves it */
-function settled(
-  orders: OpenOrders,
-  event: OrderEvent,
-  status: OpenOrder['status'] | undefined,
-  opens: boolean,
-): OpenOrders {
+/** The fields of an order. */
+export const fieldsOf = (order: OpenOrder): OrderFields => ({ ...noOrder(), ...order });
+
+function opened(event: OrderEvent, status: OpenOrder['status']): OpenOrder {
+  const fields = noOrder();
+  openInto(fields, event, status);
+  return orderOf(fields);
+}
+
+function changed(event: OrderEvent, status: OpenOrder['status'], before: OpenOrder): OpenOrder {
+  const fields = fieldsOf(before);
+  changeInto(fields, event, status);
+  return orderOf(fields);
+}
+
+/** As what an event opens the order that it is about, where that one is not known; undefined where it opens none. */
+export function opensAs(event: OrderEvent): OpenOrder['status'] | undefined {
+  const { name } = event;
+  if (name === 'order.intent') return 'intent';
+  if (name !== 'order.placed' && name !== 'order.outcome_unknown') return undefined;
+  if (isEnd(event)) return undefined;
+  return name === 'order.placed' ? 'placed' : 'unknown';
+}
+
+/** What places an order, edits it, or leaves its outcome unknown. */
+function settled(orders: OpenOrders, event: OrderEvent): OpenOrders {
   const at = orders.findIndex((one) => isAbout(event, one));
-  if (ENDED.includes(event.attributes['trading.order.status'])) return at < 0 ? orders : orders.toSpliced(at, 1);
-  if (at < 0) return opens ? newest([...orders, opened(event, status!)]) : orders;
+  const opens = opensAs(event);
+  if (at < 0) return opens === undefined ? orders : newest([...orders, opened(event, opens)]);
+  if (isEnd(event)) return orders.toSpliced(at, 1);
   const order = orders[at]!;
-  return orders.with(at, opened(event, status ?? order.status, order));
+  return orders.with(at, changed(event, opens ?? order.status, order));
 }
 
 function filled(orders: OpenOrders, event: OrderEvent): OpenOrders {
@@ -157,7 +229,7 @@ function filled(orders: OpenOrders, event: OrderEvent): OpenOrders {
   const remaining = attributes['trading.order.remaining_quantity'];
   const total = Number(order.quantity);
   const isOver =
-    ENDED.includes(attributes['trading.order.status']) ||
+    isEnd(event) ||
     (remaining === undefined
       ? // Sums of decimal fills miss the order's quantity by rounding: that much is no order.
         !(Number.isFinite(total) && Number.isFinite(sum)) || sum >= total * (1 - 1e-9)

@@ -45,12 +45,14 @@ export function sealedSegmentName(name: string): string {
 /** Every file of a segment, in the order of writing: where both forms of one stand, the plain one comes first. */
 export function listSegmentFiles(directory: string): SegmentFile[] {
   const files: SegmentFile[] = [];
+  // Joined once: a stream may have thousands.
+  const parent = join(directory, '/');
   for (const name of readdirSync(directory)) {
     const match = NAME.exec(name);
     if (match === null) continue;
     files.push({
       name,
-      path: join(directory, name),
+      path: parent + name,
       firstSequence: Number(match[1]),
       copy: Number(match[2] ?? 0),
       sealed: match[3] !== undefined,
