@@ -3,7 +3,7 @@
  * through the public API alone. What a trading service would do with risktrail, this does.
  */
 import { createHash } from 'node:crypto';
-import type { ManualClock } from '../core/clock.ts';
+import type { Clock, ManualClock } from '../core/clock.ts';
 import { isRiskTrailError } from '../core/errors.ts';
 import type { CircuitBreaker } from '../runtime/circuit-breaker.ts';
 import type { PortfolioLimits } from '../runtime/portfolio-limits.ts';
@@ -50,6 +50,28 @@ interface Sleeve {
   holding: Holding | undefined;
 }
 
+/** How fast the market goes, and how time passes for the book. */
+export interface Pace {
+  /** How long a minute of the market takes, in milliseconds of the trail's clock. */
+  readonly minuteMs: number;
+  /** How long from one trading day's opening to the next. */
+  readonly dayMs: number;
+  /** Where market days are shorter than real ones, so many of them share a real day's loss limit. */
+  readonly dailyLossShare: number;
+  /** Lets time pass. @param untilMs epoch milliseconds of the trail's clock; what is past already takes no time */
+  pass(untilMs: number): void | Promise<void>;
+}
+
+/** Simulated time: the market's own. */
+export function simulatedPace(clock: ManualClock): Pace {
+  return {
+    minuteMs: MINUTE_MS,
+    dayMs: DAY_MS,
+    dailyLossShare: 1,
+    pass: (untilMs) => clock.set(Math.max(clock.now(), untilMs)),
+  };
+}
+
 /** What the book came to. */
 export interface BookResult {
   readonly equity: number;
@@ -61,7 +83,8 @@ export interface BookResult {
 
 export class TrendBook {
   readonly #trail: RiskTrail;
-  readonly #clock: ManualClock;
+  readonly #clock: Clock;
+  readonly #pace: Pace;
   readonly #simulator: SimulatedBroker;
   readonly #broker: CircuitBreaker;
   readonly #bookBreaker: CircuitBreaker;
@@ -84,20 +107,22 @@ export class TrendBook {
   #entriesDenied = 0;
   #ordersFailed = 0;
 
-  constructor(trail: RiskTrail, clock: ManualClock, simulator: SimulatedBroker) {
+  constructor(trail: RiskTrail, clock: Clock, simulator: SimulatedBroker, pace: Pace) {
+    const { minuteMs, dayMs, dailyLossShare } = pace;
     this.#trail = trail;
     this.#clock = clock;
+    this.#pace = pace;
     this.#simulator = simulator;
     this.#broker = trail.circuitBreaker('broker', {
       failureThreshold: 5,
-      windowMs: 60 * MINUTE_MS,
-      cooldownMs: 30 * MINUTE_MS,
+      windowMs: 60 * minuteMs,
+      cooldownMs: 30 * minuteMs,
     });
     this.#bookBreaker = trail.circuitBreaker('book', {
-      stopLossCount: { count: 3, windowMs: DAY_MS },
-      dailyLoss: { max: 0.025 * START_EQUITY, timeZone: 'America/New_York' },
+      stopLossCount: { count: 3, windowMs: dayMs },
+      dailyLoss: { max: 0.025 * START_EQUITY * dailyLossShare, timeZone: 'America/New_York' },
       losingStreak: { count: 8 },
-      cooldownMs: 3 * DAY_MS,
+      cooldownMs: 3 * dayMs,
     });
     this.#stops = trail.trailingStops({ trailingPct: 4, activationPct: 2, priceSource: 'last' });
     this.#limits = trail.portfolioLimits({
@@ -108,10 +133,15 @@ export class TrendBook {
       orderNotional: { max: 0.6 * START_EQUITY },
       priceCollar: { max: 5 },
       leverage: { max: 2, warnAt: 0.7 },
-      dailyLoss: { max: 0.02 * START_EQUITY, warnAt: 0.5, timeZone: 'America/New_York', onBreach: 'REDUCING' },
+      dailyLoss: {
+        max: 0.02 * START_EQUITY * dailyLossShare,
+        warnAt: 0.5,
+        timeZone: 'America/New_York',
+        onBreach: 'REDUCING',
+      },
       drawdown: { max: 0.35, warnAt: 0.6, onBreach: 'REDUCING' },
-      orderRate: { max: 20, windowMs: MINUTE_MS },
-      duplicateOrder: { windowMs: 1000 },
+      orderRate: { max: 20, windowMs: minuteMs },
+      duplicateOrder: { windowMs: minuteMs / 60 },
       quantityStep: 1,
       heat: { max: 8 },
     });
@@ -129,7 +159,7 @@ export class TrendBook {
 
   /** One trading day: entries at the open, prices along the declared path, candle and signals at the close. */
   async trade(bar: DailyBar): Promise<void> {
-    this.#clock.set(bar.opensAtMs);
+    await this.#pace.pass(bar.opensAtMs);
     this.#price = bar.open;
     for (const sleeve of this.#sleeves) if (sleeve.holding?.exit !== undefined) await this.#tryExit(sleeve);
     await this.#observe(bar.open);
@@ -138,9 +168,10 @@ export class TrendBook {
       sleeve.signal = undefined;
     }
     for (const [minutes, price] of pricesOf(bar)) {
-      this.#clock.set(Math.max(this.#clock.now(), bar.opensAtMs + minutes * MINUTE_MS));
+      await this.#pace.pass(bar.opensAtMs + minutes * this.#pace.minuteMs);
       await this.#observe(price);
     }
+    await this.#pace.pass(bar.closesAtMs);
     this.#closeDay(bar);
   }
 
@@ -221,7 +252,7 @@ export class TrendBook {
       }
       const order = { id: orderId, symbol: SYMBOL, side: orderSide, quantity: decision.quantity, price } as const;
       for (let attempt = 0; attempt < ENTRY_ATTEMPTS; attempt++) {
-        if (attempt > 0) this.#clock.advance(MINUTE_MS);
+        if (attempt > 0) await this.#pace.pass(this.#clock.now() + this.#pace.minuteMs);
         if (!(await this.#send(order, 'entry', attempt))) continue;
         this.#opened(sleeve, { id, side, quantity: order.quantity, entryPrice: price, stopLoss });
         return;
@@ -281,7 +312,7 @@ export class TrendBook {
         'trading.price': order.price,
         'trading.pnl': pnl,
         'trading.entry_price': holding.entryPrice,
-        'trading.hold_time_minutes': Math.round((this.#clock.now() - holding.enteredAtMs) / MINUTE_MS),
+        'trading.hold_time_minutes': Math.round((this.#clock.now() - holding.enteredAtMs) / this.#pace.minuteMs),
       } as const;
       const cause = exit.recordId === undefined ? {} : { 'risk.cause.record_id': exit.recordId };
       this.#trail.emit('trade.stop_loss_hit', {
@@ -329,7 +360,6 @@ export class TrendBook {
   }
 
   #closeDay(bar: DailyBar): void {
-    this.#clock.set(Math.max(this.#clock.now(), bar.closesAtMs));
     this.#price = bar.close;
     this.#closes.push(bar.close);
     this.#ranges.push(bar.high - bar.low);

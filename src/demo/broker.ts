@@ -41,7 +41,7 @@ export interface Outage {
 const MINUTE_MS = 60_000;
 
 /** Synthetic outages: a chance each day that grows with the day's range, 20 to 140 minutes from somewhere in the session. */
-export function drawOutages(bars: readonly DailyBar[], seed: number): readonly Outage[] {
+export function drawOutages(bars: readonly DailyBar[], seed: number, minuteMs = MINUTE_MS): readonly Outage[] {
   const random = createRandom(seed);
   const outages: Outage[] = [];
   for (const bar of bars) {
@@ -50,8 +50,8 @@ export function drawOutages(bars: readonly DailyBar[], seed: number): readonly O
     const [draw, start, length] = [random(), random(), random()];
     if (draw >= chance) continue;
     // Most begin near the open, when everybody trades.
-    const fromMs = bar.opensAtMs + Math.floor(start ** 3 * 330) * MINUTE_MS;
-    outages.push({ fromMs, toMs: fromMs + (20 + Math.floor(length * 120)) * MINUTE_MS });
+    const fromMs = bar.opensAtMs + Math.floor(start ** 3 * 330) * minuteMs;
+    outages.push({ fromMs, toMs: fromMs + (20 + Math.floor(length * 120)) * minuteMs });
   }
   return outages;
 }
@@ -62,9 +62,14 @@ export interface SimulatedBroker {
   readonly outages: readonly Outage[];
 }
 
-/** @param now the simulated clock, epoch milliseconds */
-export function createBroker(bars: readonly DailyBar[], seed: number, now: () => number): SimulatedBroker {
-  const outages = drawOutages(bars, seed);
+/** @param now the clock, epoch milliseconds @param minuteMs how long a minute of the market takes on it */
+export function createBroker(
+  bars: readonly DailyBar[],
+  seed: number,
+  now: () => number,
+  minuteMs = MINUTE_MS,
+): SimulatedBroker {
+  const outages = drawOutages(bars, seed, minuteMs);
   const random = createRandom(seed ^ 0x5eed);
   let next = 0;
   let trades = 0;

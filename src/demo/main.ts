@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { verifyTrail } from '../audit/verify/verify.ts';
 import { createManualClock, createSystemClock } from '../core/clock.ts';
 import { startRiskTrail } from '../runtime/start.ts';
-import { type BookResult, TrendBook } from './book.ts';
+import { type BookResult, simulatedPace, TrendBook } from './book.ts';
 import { createBroker } from './broker.ts';
 import { loadMarket } from './market.ts';
 import { readStory, type Story, type StoryLine } from './story.ts';
@@ -79,6 +79,7 @@ async function play(dataDir: string, seed: number, bars: ReturnType<typeof loadM
     trail,
     clock,
     createBroker(bars, seed, () => clock.now()),
+    simulatedPace(clock),
   );
   for (const [day, bar] of bars.entries()) {
     await book.trade(bar);

@@ -1,19 +1,29 @@
-/** A real Collector, which writes what it receives by OTLP/HTTP to files. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+/** A real Collector, with the files of `collector/` as they are: what is the test's own goes by environment. */
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findStackBinary } from './stack-binaries.ts';
 import { freePorts, StackProcess } from './stack-server.ts';
 
 const READY_TIMEOUT_MS = 30_000;
-const ROTATION_MEGABYTES = 100;
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:1';
+const CONFIGS = fileURLToPath(new URL('../../collector', import.meta.url));
+
+/** Path of one of the product's Collector files. */
+export const collectorConfig = (name: string): string => join(CONFIGS, name);
 
 /** A Collector that runs, or did. */
 export interface Collector {
   /** Base address for OTLP/HTTP: what `OTEL_EXPORTER_OTLP_ENDPOINT` takes. */
   readonly endpoint: string;
   readonly port: number;
+  /** Host and port for OTLP/gRPC. */
+  readonly grpcAddress: string;
   /** What it printed. */
   readonly logFile: string;
+  /** A figure of its own, summed over its labels; 0 where it has none. */
+  metric(name: string): Promise<number>;
   /** Holds the audit files and nothing else. */
   readonly auditDirectory: string;
   /** The audit files, oldest first. */
@@ -26,37 +36,45 @@ export interface Collector {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/**
- * The file exporter stands alone in its pipeline, without queue or batch: the receiver answers only after the write. With
- * `rotation` the exporter hands every write to the operating system; without, it keeps some in memory that a kill loses.
- */
-function configuration(otlpPort: number, healthPort: number, auditFile: string): string {
-  return JSON.stringify({
-    extensions: { health_check: { endpoint: `127.0.0.1:${healthPort}` } },
-    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${otlpPort}` } } } },
-    exporters: { 'file/audit': { path: auditFile, rotation: { max_megabytes: ROTATION_MEGABYTES, max_backups: 0 } } },
-    service: {
-      extensions: ['health_check'],
-      pipelines: { 'logs/audit': { receivers: ['otlp'], exporters: ['file/audit'] } },
-      telemetry: { metrics: { level: 'none' }, logs: { level: 'warn' } },
-    },
-  });
+export interface CollectorOptions {
+  /** File of `collector/`. */
+  readonly config?: string;
+  /** Variables of that file. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Tells apart those that share a directory. */
+  readonly name?: string;
 }
 
-/** Starts a Collector with its files in `directory`. */
-export async function startCollector(directory: string): Promise<Collector> {
+/**
+ * Starts a Collector with its files in `directory`. Unless `env` says otherwise nobody answers for Loki and Tempo, and little
+ * waits for them: the audit way has nothing to do with either.
+ */
+export async function startCollector(
+  directory: string,
+  { config = 'collector.yaml', env = {}, name = 'collector' }: CollectorOptions = {},
+): Promise<Collector> {
   const binary = findStackBinary('otelcol');
   if (binary.path === undefined) throw new Error(binary.reason);
-  const auditDirectory = join(directory, 'collector');
+  const auditDirectory = join(directory, name);
   mkdirSync(auditDirectory, { recursive: true });
-  const [otlpPort, healthPort] = (await freePorts(2)) as [number, number];
-  const configFile = join(directory, 'collector.json');
-  writeFileSync(configFile, configuration(otlpPort, healthPort, join(auditDirectory, 'audit.jsonl')));
-  const logFile = join(directory, 'collector.log');
+  const [otlpPort, grpcPort, healthPort, metricsPort] = (await freePorts(4)) as [number, number, number, number];
+  const logFile = join(directory, `${name}.log`);
   const server = new StackProcess({
     program: binary.path,
-    // JSON is YAML.
-    args: ['--config', `file:${configFile}`],
+    args: ['--config', `file:${collectorConfig(config)}`],
+    env: {
+      OTLP_HTTP_ENDPOINT: `127.0.0.1:${otlpPort}`,
+      OTLP_GRPC_ENDPOINT: `127.0.0.1:${grpcPort}`,
+      HEALTH_ENDPOINT: `127.0.0.1:${healthPort}`,
+      METRICS_PORT: String(metricsPort),
+      AUDIT_FILE: join(auditDirectory, 'audit.jsonl'),
+      QUEUE_DIRECTORY: join(directory, `${name}-queue`),
+      QUEUE_BYTES: '1000000',
+      LOKI_ENDPOINT: `${NOWHERE}/otlp`,
+      TEMPO_ENDPOINT: NOWHERE,
+      COLLECTOR_LOG_LEVEL: 'warn',
+      ...env,
+    },
     logFile,
     readyUrl: `http://127.0.0.1:${healthPort}/`,
     readyTimeoutMs: READY_TIMEOUT_MS,
@@ -65,7 +83,13 @@ export async function startCollector(directory: string): Promise<Collector> {
   return {
     endpoint: `http://127.0.0.1:${otlpPort}`,
     port: otlpPort,
+    grpcAddress: `127.0.0.1:${grpcPort}`,
     logFile,
+    metric: async (metric) => {
+      const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+      const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+      return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    },
     auditDirectory,
     auditFiles: () => {
       const names = readdirSync(auditDirectory).filter((name) => name.endsWith('.jsonl'));
