@@ -76,6 +76,9 @@ const RECIPES = {
 /** A server that the tests can run. */
 export type StackServer = keyof typeof RECIPES;
 
+/** Version of a server, as it is built here. */
+export const stackVersion = (server: StackServer): string => RECIPES[server].version;
+
 /** A binary, or why there is none. */
 export type StackBinary = { readonly path: string } | { readonly path: undefined; readonly reason: string };
 
