@@ -3,7 +3,8 @@
  * repeated as streams of one day. Wall and processor time of each question beside a plain loop that parses line by line, in
  * Node and (where python3 is there) in Python. "Cold" is the first question of a process.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -134,6 +135,23 @@ add(
   '',
 );
 await trail.close();
+const cached = openTrail(target, { cache: true });
+add('daily report, while the cache is made', await measure(() => cached.report.daily(range)), '');
+await cached.close();
+const warm = openTrail(target, { cache: true });
+add('daily report with the cache, first', await measure(() => warm.report.daily(range)), '≤ 0.3 s');
+add('daily report with the cache, again', await measure(() => warm.report.daily(range)), '≤ 0.3 s');
+await warm.close();
+const correlation = /"correlation\.id","value":\{"stringValue":"([^"]+)"/.exec(readFileSync(files[0]!, 'utf8'))?.[1];
+const cli = join(import.meta.dirname, '../src/cli/main.ts');
+if (correlation !== undefined) {
+  const start = performance.now();
+  const child = spawn(process.execPath, [cli, 'events', target, '--correlation', correlation, '--json']);
+  await once(child.stdout, 'data');
+  rows.push(['events --correlation, first line', (performance.now() - start) / 1000, '', '≤ 0.5 s']);
+  child.kill();
+  await once(child, 'exit');
+}
 add('plain loop in Node', await measure(() => plainLoop(files)), '');
 const pythonStart = performance.now();
 const python = spawnSync('python3', ['-c', PYTHON, ...files]);

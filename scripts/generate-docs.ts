@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { sparkViews } from '../src/analysis/lake/spark.ts';
 import { errorsPage, eventsPage, settingsPage } from './docs/pages.ts';
 import { schemaFiles } from './docs/schemas.ts';
 
@@ -18,6 +19,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/errors.md', errorsPage()],
     ['docs/settings.md', settingsPage()],
     ...schemaFiles(),
+    ...Object.entries(sparkViews()).map(([name, text]) => [`sql/spark/${name}`, text] as const),
   ]);
 }
 

@@ -14,6 +14,8 @@ export interface ServiceOptions {
   readonly dataDir: string;
   readonly serviceName: string;
   readonly segmentMaxBytes?: number;
+  /** As the journal's own option. */
+  readonly stallBudgetMs?: number;
   /** Without, nothing is shipped. */
   readonly shipping: ShipperSettings | undefined;
   /** Runs all the time, so that a kill is likely to meet it. */
@@ -35,7 +37,7 @@ const SEAL_INTERVAL_MS = 20;
 
 /** Starts everything. */
 export function openService(options: ServiceOptions): Service {
-  const { dataDir, serviceName, segmentMaxBytes, shipping, policy = {}, onError } = options;
+  const { dataDir, serviceName, segmentMaxBytes, stallBudgetMs, shipping, policy = {}, onError } = options;
   const clock = createSystemClock();
   const journal = openJournal({
     dataDir,
@@ -45,6 +47,7 @@ export function openService(options: ServiceOptions): Service {
     clock,
     onError,
     ...(segmentMaxBytes === undefined ? {} : { segmentMaxBytes }),
+    ...(stallBudgetMs === undefined ? {} : { stallBudgetMs }),
   });
   const shipper =
     shipping &&

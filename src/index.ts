@@ -1,4 +1,7 @@
 /** The public API: named exports, no logic. */
+export type { AlertRecord } from './alerting/open-alerts.ts';
+export type { AlertRule, AlertSeverity, AlertType } from './alerting/rule.ts';
+export { ALERT_RULES } from './alerting/rules.ts';
 export type { JournalStats } from './audit/journal/journal-types.ts';
 export { ATTRIBUTES, type AttributeName, COMMON_ATTRIBUTES } from './catalog/attributes.ts';
 export {
@@ -23,6 +26,8 @@ export { type Clock, createManualClock, createSystemClock, type ManualClock } fr
 export { ERRORS, type ErrorCode, type ErrorDetails, isRiskTrailError, RiskTrailError } from './core/errors.ts';
 export type { Subscription } from './core/listeners.ts';
 export type { OpenOrder, OpenOrders } from './risk/open-orders.ts';
+export type { AlertAct, AlertNotice, AlertsOptions, TrailAlerts } from './runtime/alerts-types.ts';
+export type { DeliveryStats, WebhookOptions } from './runtime/alerts-webhook.ts';
 export type {
   BreakerAct,
   BreakerChange,
@@ -37,6 +42,15 @@ export type {
 } from './runtime/circuit-breaker.ts';
 export { getRiskTrail } from './runtime/current.ts';
 export type { FailureReport } from './runtime/failures.ts';
+export type {
+  FlattenedPosition,
+  KillArming,
+  KillExchange,
+  KilledOrder,
+  KillReport,
+  KillTerms,
+  VenueKillOptions,
+} from './runtime/kill/kill-types.ts';
 export type {
   Fill,
   Instrument,
@@ -103,7 +117,17 @@ export type {
   TrailingStopsOptions,
   TrailingStopsState,
 } from './runtime/trailing-stops.ts';
+export type {
+  VenueDifference,
+  VenueDifferenceKind,
+  VenueExchange,
+  VenueOrder,
+  VenuePosition,
+  VenueReconcileOptions,
+  VenueReport,
+} from './runtime/venue-reconcile.ts';
 export type { AheadRecord } from './runtime/write-ahead.ts';
+export type { BackgroundCheckStats } from './state/background-check.ts';
 export type { TrailContext } from './telemetry/context.ts';
 export type { EmitOptions, EmitterCounts } from './telemetry/emitter.ts';
 export type { TrailLogger } from './telemetry/logger.ts';

@@ -3,7 +3,7 @@ import type { AuditRecord } from '../audit/read/reader.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { type FlatRecord, toFlatRecord } from './flat-record.ts';
 import { literal } from './sql/columns.ts';
-import type { TrailDatabase } from './sql/trail-database.ts';
+import type { TrailDatabase, TrailRecord } from './sql/trail-database.ts';
 
 /** What is to be explained: exactly one. */
 export interface ExplainTarget {
@@ -57,21 +57,39 @@ const text = (record: FlatRecord, key: string): string | undefined => {
 };
 const clock = (record: FlatRecord): string => `${record.timestamp.slice(0, 10)} ${record.timestamp.slice(11, 19)} UTC`;
 
+/** Where an explanation finds the records whose line holds one of some texts, as they stand in the line. */
+export type FindRecords = (texts: readonly string[]) => Promise<readonly TrailRecord[]>;
+
+/** Each question is a scan of the trail. */
+export function scanFor(database: TrailDatabase): FindRecords {
+  return (texts) => database.records(texts.map((one) => `contains(json, ${literal(one)})`).join(' OR '));
+}
+
+/** Explanations of many events look at the same records again and again. */
+const flats = new WeakMap<AuditRecord, FlatRecord>();
+function flatOf(record: AuditRecord): FlatRecord {
+  const known = flats.get(record) ?? toFlatRecord(record);
+  flats.set(record, known);
+  return known;
+}
+
+/** A text as it stands within a string of a line. */
+const inLine = (text: string): string => JSON.stringify(text).slice(1, -1);
+
 /** Records by id, and how each came out of its check. */
 class Chain {
-  readonly #database: TrailDatabase;
+  readonly #find: FindRecords;
   readonly #known = new Map<string, Known>();
 
-  constructor(database: TrailDatabase) {
-    this.#database = database;
+  constructor(find: FindRecords) {
+    this.#find = find;
   }
 
-  /** The records whose line holds one of the texts, in the order of time, each once. */
+  /** The records whose line holds one of the texts as they are, in the order of time, each once. */
   async find(texts: readonly string[], keep: (record: FlatRecord) => boolean): Promise<FlatRecord[]> {
-    const lines = texts.map((one) => `contains(json, ${literal(JSON.stringify(one).slice(1, -1))})`).join(' OR ');
     const found = new Map<string, FlatRecord>();
-    for (const one of await this.#database.records(lines)) {
-      const flat = toFlatRecord(one.record);
+    for (const one of await this.#find(texts)) {
+      const flat = flatOf(one.record);
       if (!keep(flat)) continue;
       const key = keyOf(one.record);
       if (!this.#known.has(key)) this.#known.set(key, { flat, integrity: one.integrity });
@@ -114,14 +132,15 @@ function inOrder(a: FlatRecord, b: FlatRecord): number {
 
 /**
  * Explains a halt, an event, an order or a position.
+ * @param find where its records are found: {@link scanFor}
  * @throws RiskTrailError NOTHING_TO_EXPLAIN, and what `TrailDatabase.query` throws
  */
-export async function explain(database: TrailDatabase, target: ExplainTarget): Promise<Omit<Explanation, 'integrity'>> {
-  const chain = new Chain(database);
+export async function explain(find: FindRecords, target: ExplainTarget): Promise<Omit<Explanation, 'integrity'>> {
+  const chain = new Chain(find);
   if (target.at !== undefined) return explainTime(chain, target.at);
   if (target.event !== undefined) {
     const id = target.event;
-    const [record] = await chain.find([id], (one) => one.record_id === id);
+    const [record] = await chain.find([inLine(id)], (one) => one.record_id === id);
     if (record === undefined) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no record ${id}` });
     return explainRecord(chain, record);
   }
@@ -130,7 +149,7 @@ export async function explain(database: TrailDatabase, target: ExplainTarget): P
 }
 
 async function explainTime(chain: Chain, at: string): Promise<Omit<Explanation, 'integrity'>> {
-  const changes = await chain.find([`"${STATE_CHANGE}"`, STATE_CHANGE], (one) => one.event === STATE_CHANGE);
+  const changes = await chain.find([`"${STATE_CHANGE}"`], (one) => one.event === STATE_CHANGE);
   const when = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
   // Who asks for 10:30 means the minute: a halt that begins in it is meant, too.
   const until = at.slice(17) === '00.000000000Z' ? isoPlusMinute(at) : at;
@@ -168,7 +187,7 @@ async function causesOf(chain: Chain, record: FlatRecord): Promise<FlatRecord[]>
     const id = text(current, 'risk.cause.record_id');
     if (id === undefined || seen.has(id)) break;
     seen.add(id);
-    const [cause] = await chain.find([id], (one) => one.record_id === id);
+    const [cause] = await chain.find([inLine(id)], (one) => one.record_id === id);
     if (cause === undefined) break;
     causes.push(cause);
     // An end names its beginning as cause: what led to that is another story.
@@ -240,11 +259,14 @@ async function evidenceOf(chain: Chain, change: FlatRecord): Promise<ExplainStep
 /** What a halt or an opening brought about until it ended. */
 async function consequencesOf(chain: Chain, record: FlatRecord): Promise<{ steps: ExplainStep[]; words: string }> {
   const id = record.record_id;
-  const cited = id === null ? [] : await chain.find([id], (one) => text(one, 'risk.cause.record_id') === id);
+  const cited = id === null ? [] : await chain.find([inLine(id)], (one) => text(one, 'risk.cause.record_id') === id);
   const steps = cited.slice(0, MAX_FOLLOWED).map((one) => chain.step('followed', one));
   if (record.event !== STATE_CHANGE)
     return { steps, words: cited.length > MAX_FOLLOWED ? ` ${cited.length} records name it as their cause.` : '' };
-  const changes = await chain.find([STATE_CHANGE], (one) => one.event === STATE_CHANGE && one.stream === record.stream);
+  const changes = await chain.find(
+    [`"${STATE_CHANGE}"`],
+    (one) => one.event === STATE_CHANGE && one.stream === record.stream,
+  );
   const scope = text(record, 'risk.scope');
   const end = changes.find(
     (one) =>
@@ -307,7 +329,7 @@ async function explainOrder(chain: Chain, id: string): Promise<Omit<Explanation,
       (Array.isArray(ids) && ids.includes(id))
     );
   };
-  const own = await chain.find([id], isOf);
+  const own = await chain.find([inLine(id)], isOf);
   if (own.length === 0) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no order ${id}` });
   return explainGroup(chain, own, `Order ${id}`);
 }
@@ -315,7 +337,7 @@ async function explainOrder(chain: Chain, id: string): Promise<Omit<Explanation,
 async function explainPosition(chain: Chain, id: string): Promise<Omit<Explanation, 'integrity'>> {
   const isOf = (one: FlatRecord) =>
     one['trading.execution.id'] === id || one['trading.position.id'] === id || one['risk.trailing_stop.id'] === id;
-  const own = await chain.find([id], (one) => isOf(one) && one.event !== 'market.price');
+  const own = await chain.find([inLine(id)], (one) => isOf(one) && one.event !== 'market.price');
   if (own.length === 0) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no position ${id}` });
   return explainGroup(chain, own, `Position ${id}`);
 }

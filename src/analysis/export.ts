@@ -16,7 +16,7 @@ import { literal, quoted } from './sql/columns.ts';
 import { createInstance, loadDuckDb } from './sql/duckdb.ts';
 
 /** Forms of an export. */
-export const EXPORT_FORMATS = ['csv', 'jsonl', 'parquet'] as const;
+export const EXPORT_FORMATS = ['csv', 'jsonl', 'parquet', 'xlsx'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 /** As many lines go out in one write. */
@@ -35,7 +35,8 @@ export async function columnsOf(records: RecordSource): Promise<readonly string[
   return [...FLAT_MEMBERS, ...[...names].sort()];
 }
 
-const textOf = (value: PlainValue | undefined): string =>
+/** A value as exports tell it: exact text, lists and maps as JSON. */
+export const textOfValue = (value: PlainValue | undefined): string =>
   value === undefined || value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 
 /** What a spreadsheet takes for the beginning of a formula. */
@@ -47,7 +48,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
  * OWASP advises; a number never does.
  */
 export function csvCell(value: PlainValue | undefined): string {
-  const text = textOf(value);
+  const text = textOfValue(value);
   const safe = FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
@@ -155,7 +156,7 @@ export async function writeParquet(records: RecordSource, path: string): Promise
       const row: Record<string, unknown> = {};
       for (const name in record) {
         const value = record[name];
-        row[name] = types.get(name) === 'VARCHAR' && value !== null && value !== undefined ? textOf(value) : value;
+        row[name] = types.get(name) === 'VARCHAR' && value !== null && value !== undefined ? textOfValue(value) : value;
       }
       const line = `${JSON.stringify(row)}\n`;
       // Bytes of UTF-8, at most three for a code unit.

@@ -92,6 +92,16 @@ export function parseFilter(options: FilterOptions, clock: Clock): RecordFilter 
   return (record) => tests.every((test) => test(record));
 }
 
+/**
+ * Texts of which a journal's line holds one if its record can match; undefined where nothing tells so.
+ * Ids alone: they stand in a line as they are, whatever wrote it.
+ */
+export function textsOf({ correlation }: FilterOptions): readonly string[] | undefined {
+  if (correlation === undefined || !/^[\w.:-]{8,}$/.test(correlation)) return undefined;
+  const traceId = correlation.replaceAll('-', '').toLowerCase();
+  return /^[0-9a-f]{32}$/.test(traceId) && traceId !== correlation ? [correlation, traceId] : [correlation];
+}
+
 function invalid(field: string, expected: string, received: unknown): RiskTrailError {
   return new RiskTrailError('OPTION_INVALID', { field, expected, received: describeValue(received) });
 }

@@ -9,35 +9,63 @@
  */
 import { createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { findTrailFiles } from '../audit/read/files.ts';
 import { type VerifyReport, verifyTrail } from '../audit/verify/verify.ts';
 import { type Clock, createSystemClock } from '../core/clock.ts';
-import { isRiskTrailError, RiskTrailError } from '../core/errors.ts';
-import { type ExplainTarget, type Explanation, explain } from './explain.ts';
+import { describeValue, isRiskTrailError, RiskTrailError } from '../core/errors.ts';
+import { factsCache } from './cache/facts-cache.ts';
+import { type ExplainTarget, type Explanation, explain, scanFor } from './explain.ts';
+import { explainMany } from './explain-many.ts';
 import { type ExportFormat, fileSink, type TextSink, writeCsv, writeJsonLines, writeParquet } from './export.ts';
-import { type FilterOptions, parseFilter } from './filter.ts';
+import { type FilterOptions, parseFilter, textsOf } from './filter.ts';
 import type { FlatRecord } from './flat-record.ts';
+import { type LakeResult, parsePartition, writeLake } from './lake/lake.ts';
 import type { Metric } from './metrics.ts';
 import { makeReport } from './report/report.ts';
 import { REPORTS, type Report, type ReportIntegrity, type ReportName, type ReportOptions } from './report/types.ts';
 import { type DatabaseOptions, type SqlParameters, type SqlResult, TrailDatabase } from './sql/trail-database.ts';
 import { parseBound } from './time-bound.ts';
 import { queryTrail } from './trail-query.ts';
+import { writeXlsx } from './xlsx.ts';
 
 export type { ExplainStep, ExplainTarget, Explanation } from './explain.ts';
 export type { ExportFormat } from './export.ts';
 export type { FilterOptions } from './filter.ts';
 export type { FlatRecord } from './flat-record.ts';
+export type { LakeResult } from './lake/lake.ts';
 export type { Metric } from './metrics.ts';
+export { type PageOptions, type PageTrail, renderPage } from './page/index.ts';
+export type { ReplayCheck, ReplayDifference } from './replay/check.ts';
+export type { Certainty, ReplayComparison, ReplayFigures, ReplayRow } from './replay/compare.ts';
+export type { ParameterValue, ParameterValues, SweepAxis } from './replay/parameters.ts';
+export {
+  checkReplay,
+  type ReplayOptions,
+  type ReplayRange,
+  type ReplayResult,
+  replay,
+  type SweepOptions,
+  type SweepResult,
+  type SweepRow,
+  sweepReplay,
+} from './replay/replay.ts';
 export type { Report, ReportIntegrity, ReportName, ReportOptions, ReportSection } from './report/types.ts';
 export type { SqlValue } from './sql/duckdb.ts';
 export type { DatabaseOptions, SqlParameters, SqlResult } from './sql/trail-database.ts';
+export { STATE_AT_SQL } from './state-sql.ts';
 
 /** How a trail is opened. */
 export interface OpenTrailOptions extends DatabaseOptions {
   /** From whose wall time `24h` counts back. @default the machine's */
   readonly clock?: Clock;
+  /**
+   * Whether reports take what they can from Parquet files, which are made of the segments that are never written again: `true`
+   * keeps them in `cache` within the trail's directory, a path elsewhere. Verified reports read the segments themselves.
+   * @default false
+   */
+  readonly cache?: boolean | string | undefined;
 }
 
 /** What a report or an explanation is told besides. */
@@ -59,6 +87,8 @@ export class Trail {
   readonly #paths: readonly string[];
   readonly #clock: Clock;
   readonly #database: TrailDatabase;
+  /** That of reports: with the cache, where one is wanted. */
+  readonly #reports: TrailDatabase;
   /** Reports by name: `trail.report.daily({ from: '2024-01-15' })`. */
   readonly report: Readonly<Record<ReportName, ReportMaker>>;
 
@@ -66,6 +96,8 @@ export class Trail {
     this.#paths = paths;
     this.#clock = options.clock ?? createSystemClock();
     this.#database = new TrailDatabase(paths, options);
+    const cache = cacheDirectory(paths, options.cache);
+    this.#reports = cache === undefined ? this.#database : new TrailDatabase(paths, options, factsCache(cache));
     this.report = Object.fromEntries(
       REPORTS.map((name): [ReportName, ReportMaker] => [name, (asked = {}) => this.#report(name, asked)]),
     ) as Record<ReportName, ReportMaker>;
@@ -76,7 +108,7 @@ export class Trail {
    * @throws RiskTrailError OPTION_INVALID, PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
    */
   events(filter: FilterOptions = {}): AsyncGenerator<readonly FlatRecord[], void, undefined> {
-    return queryTrail(this.#paths, { filter: parseFilter(filter, this.#clock) });
+    return queryTrail(this.#paths, { filter: parseFilter(filter, this.#clock), texts: textsOf(filter) });
   }
 
   /**
@@ -110,7 +142,7 @@ export class Trail {
       });
     }
     const asked = at === undefined ? target : { at: parseBound('--at', at, 'from', this.#clock) };
-    const explained = await explain(this.#database, asked);
+    const explained = await explain(scanFor(this.#database), asked);
     const { status, detail } = await this.#verify(verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES);
     const changed = explained.steps.filter((step) => step.integrity === 'changed').length;
     const unproven = explained.steps.filter((step) => step.integrity === 'unproven').length;
@@ -126,21 +158,39 @@ export class Trail {
   }
 
   /**
+   * What led to each of several events, by record id, in a few scans for all of them. Nothing is verified: see {@link integrity}.
+   * @returns one for each, in their order; undefined where the trail has no such record
+   * @throws RiskTrailError as `sql`
+   */
+  explainMany(events: readonly string[]): Promise<readonly (Omit<Explanation, 'integrity'> | undefined)[]> {
+    return explainMany(this.#database, events);
+  }
+
+  /**
+   * How far the trail's records can be trusted.
+   * @param verify whether it is verified now; by default where that takes a moment
+   * @throws RiskTrailError PATH_NOT_FOUND, NO_TRAIL_FILES, FILE_UNREADABLE
+   */
+  async integrity(verify?: boolean): Promise<ReportIntegrity> {
+    return this.#verify(verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES);
+  }
+
+  /**
    * Writes the records that match.
    * @returns how many
-   * @throws RiskTrailError OPTION_INVALID, FILE_UNREADABLE, DUCKDB_MISSING (Parquet), and as `events`
+   * @throws RiskTrailError OPTION_INVALID, FILE_UNREADABLE, DUCKDB_MISSING (Parquet), XLSX_MISSING, XLSX_TOO_LARGE, and as `events`
    */
   async export(format: ExportFormat, target: ExportTarget, filter: FilterOptions = {}): Promise<number> {
     const records = () => this.events(filter);
-    if (format === 'parquet') {
+    if (format === 'parquet' || format === 'xlsx') {
       if (typeof target !== 'string') {
         throw new RiskTrailError('OPTION_INVALID', {
           field: 'target',
-          expected: 'the path of a file, for parquet',
+          expected: `the path of a file, for ${format}`,
           received: 'a function',
         });
       }
-      return writeParquet(records, target);
+      return format === 'parquet' ? writeParquet(records, target) : writeXlsx(records, target);
     }
     const write = format === 'csv' ? writeCsv : writeJsonLines;
     if (typeof target !== 'string') return write(records, target);
@@ -160,9 +210,25 @@ export class Trail {
     }
   }
 
+  /**
+   * Writes a lake: Parquet files in folders by day and service. Another run writes what is new.
+   * @param partition `day`, `service` or `day,service`
+   * @param directory the lake's
+   * @throws RiskTrailError as {@link writeLake}, and OPTION_INVALID for the filters
+   */
+  exportLake(directory: string, partition: string, filter: FilterOptions = {}): Promise<LakeResult> {
+    const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+    return writeLake(this.#paths, directory, {
+      partition: parsePartition(partition),
+      filter: given.length === 0 ? undefined : parseFilter(filter, this.#clock),
+      filterText: given.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', '),
+    });
+  }
+
   /** Releases what queries hold. The trail may be asked again. */
-  close(): Promise<void> {
-    return this.#database.close();
+  async close(): Promise<void> {
+    await this.#database.close();
+    await this.#reports.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -171,7 +237,9 @@ export class Trail {
 
   async #report(name: ReportName, { verify, ...options }: ReportOptions & VerifyChoice): Promise<Report> {
     const integrity = await this.#verify(verify === true);
-    return makeReport(this.#database, name, options, this.#clock, integrity);
+    // What was verified are the segments: a report that says so stands on them alone.
+    const database = verify === true ? this.#database : this.#reports;
+    return makeReport(database, name, options, this.#clock, integrity);
   }
 
   async #verify(asked: boolean): Promise<ReportIntegrity> {
@@ -196,6 +264,18 @@ export class Trail {
     for (const path of records) total += (await stat(path).catch(() => ({ size: 0 }))).size;
     return total;
   }
+}
+
+function cacheDirectory(paths: readonly string[], cache: boolean | string | undefined): string | undefined {
+  if (cache === undefined || cache === false) return undefined;
+  if (typeof cache === 'string' && cache !== '') return cache;
+  const [path] = paths;
+  if (cache === true && paths.length === 1 && !/\.jsonl(\.zst)?$/.test(path!)) return join(path!, 'cache');
+  throw new RiskTrailError('OPTION_INVALID', {
+    field: 'cache',
+    expected: 'the path of a directory, where the trail is not one directory',
+    received: describeValue(cache),
+  });
 }
 
 function integrityOf(report: VerifyReport): ReportIntegrity {

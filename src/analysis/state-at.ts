@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { STREAMS_DIRECTORY } from '../audit/journal/streams.ts';
-import { type RiskState, RiskStateFold, type SnapshotFinding } from '../risk/risk-state.ts';
+import { type RiskState, RiskStateFold } from '../risk/risk-state.ts';
 import { rebuildRiskState } from '../state/rebuild-state.ts';
 import { firstPlaceOf } from '../state/stream-head.ts';
 import { nanosOf, previousOf, toRecordedEvent } from '../state/stream-record.ts';
@@ -62,22 +62,6 @@ async function headsOf(dataDir: string, until: bigint | undefined): Promise<read
     heads.push(stream);
   }
   return heads.filter((stream) => !continued.has(stream));
-}
-
-/** The snapshots of one stream, and of those that it goes on from, that do not say what the events before them come to. */
-export interface StreamSnapshots {
-  readonly stream: string;
-  readonly findings: readonly SnapshotFinding[];
-}
-
-/**
- * Compares every snapshot in a trail with what the events before it come to.
- * @returns the streams that have a finding
- * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
- */
-export async function checkTrailSnapshots(paths: readonly string[]): Promise<readonly StreamSnapshots[]> {
-  const folds = await foldStreams(paths, undefined);
-  return Array.from(folds, ([stream, { findings }]) => ({ stream, findings })).filter((one) => one.findings.length > 0);
 }
 
 async function foldFiles(paths: readonly string[], at: string | undefined): Promise<readonly ServiceState[]> {

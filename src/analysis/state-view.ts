@@ -1,5 +1,7 @@
 /** A risk state as people and scripts ask for it: plain data, times as ISO 8601, headroom beside what is used. */
-import { dailyLoss } from '../risk/portfolio-limits/state.ts';
+import { compileLimits } from '../risk/portfolio-limits/compile.ts';
+import { LIMIT_NAMES } from '../risk/portfolio-limits/options.ts';
+import { dailyLoss, type LimitsState } from '../risk/portfolio-limits/state.ts';
 import type { RiskState } from '../risk/risk-state.ts';
 import { effectiveState, GLOBAL_SCOPE, type TradingState } from '../risk/trading-state.ts';
 import type { ServiceState } from './state-at.ts';
@@ -78,7 +80,31 @@ function breakersOf({ breakers }: RiskState) {
   }));
 }
 
-function limitsOf({ limits }: RiskState) {
+/** One limit in force. What a check's portfolio alone can tell is used, and its headroom, stand as null. */
+interface LimitView {
+  readonly limit: string;
+  readonly max: number;
+  readonly used: number | null;
+  readonly headroom: number | null;
+}
+
+/** Every limit in force, with what is left of those that are used by what came before. */
+function limitRows(state: LimitsState, nowMs: number): readonly LimitView[] {
+  const { config } = state;
+  const within = (times: LimitsState['orderTimes'], windowMs: number) =>
+    times.toJSON().filter((time) => time > nowMs - windowMs).length;
+  const used = (type: string): number | null => {
+    if (type === 'daily_loss') return dailyLoss(state);
+    if (type === 'order_rate') return within(state.orderTimes, config.orderRate?.windowMs ?? 1000);
+    return type === 'message_rate' ? within(state.messageTimes, config.messageRate?.windowMs ?? 1000) : null;
+  };
+  return compileLimits(config, LIMIT_NAMES).list.map(({ type, max }) => {
+    const now = used(type);
+    return { limit: type, max, used: now, headroom: now === null ? null : max - now };
+  });
+}
+
+function limitsOf({ limits, last }: RiskState) {
   return Array.from(limits, ([set, { state, recordId }]) => {
     const { config, day, peakEquity, drawdownBreached, pending } = state;
     const loss = dailyLoss(state);
@@ -93,6 +119,8 @@ function limitsOf({ limits }: RiskState) {
       day_ends: iso(day.resetMs),
       equity_peak: peakEquity,
       drawdown_breached: drawdownBreached,
+      drawdown_max: config.drawdown?.max ?? null,
+      limits: limitRows(state, last?.timeMs ?? 0),
       pending_orders: Object.values(pending),
       orders_remembered: state.sent.size,
       record_id: recordId,

@@ -1,6 +1,6 @@
 /** Reads a trail for people and queries: every record once, in the order of time, whatever files it came in. */
 import { dirname } from 'node:path';
-import { findTrailFiles, readBlocks, type TornLine } from '../audit/read/files.ts';
+import { findTrailFiles, isSegment, readBlocks, type TornLine } from '../audit/read/files.ts';
 import { type AuditRecord, readRecords } from '../audit/read/reader.ts';
 import { visitRecords } from '../audit/record/otlp.ts';
 import { RiskTrailError } from '../core/errors.ts';
@@ -12,6 +12,8 @@ import { SeenRecords } from './seen-records.ts';
 export interface QueryOptions {
   /** Only these; everything unless given. */
   readonly filter?: RecordFilter;
+  /** Texts of which a line must hold one to be worth a look, where the files are a journal's: see `textsOf`. */
+  readonly texts?: readonly string[] | undefined;
   /** Told of each line that can't be read; reading goes on behind it. */
   readonly onTorn?: (torn: TornLine) => void;
   /** How many matching records are held back to put what comes out of order into its place. @default 10_000 */
@@ -36,8 +38,12 @@ export async function* queryTrail(
 ): AsyncGenerator<readonly FlatRecord[], void, undefined> {
   const groups = await findGroups(paths);
   const seen = new SeenRecords();
-  const window = new ReorderWindow(options.reorderRecords ?? DEFAULT_REORDER_RECORDS);
-  for await (const records of mergeGroups(groups, options.onTorn)) {
+  const isJournal = groups.every((group) => group.every(isSegment));
+  const texts = isJournal ? options.texts : undefined;
+  // What is looked for by such a text is of one flow: its stream has it in order, and its first record need not wait.
+  const size = options.reorderRecords ?? (texts === undefined ? DEFAULT_REORDER_RECORDS : 0);
+  const window = new ReorderWindow(size);
+  for await (const records of mergeGroups(groups, { onTorn: options.onTorn, texts })) {
     for (const record of records) {
       if (record.stream !== undefined && record.sequence !== undefined && !seen.add(record.stream, record.sequence)) {
         continue;
@@ -90,14 +96,20 @@ async function startOf(group: FileGroup): Promise<number> {
   return Number.NEGATIVE_INFINITY;
 }
 
+interface Looked {
+  readonly onTorn: QueryOptions['onTorn'];
+  readonly texts: readonly string[] | undefined;
+}
+
 /** A group that is being read. */
 class GroupCursor {
   readonly #batches: AsyncIterator<readonly AuditRecord[]>;
   batch: readonly AuditRecord[] = [];
   at = 0;
 
-  constructor(group: FileGroup, onTorn: QueryOptions['onTorn']) {
-    this.#batches = readRecords(group, onTorn === undefined ? {} : { onTorn })[Symbol.asyncIterator]();
+  constructor(group: FileGroup, { onTorn, texts }: Looked) {
+    const options = { ...(onTorn === undefined ? {} : { onTorn }), ...(texts === undefined ? {} : { texts }) };
+    this.#batches = readRecords(group, options)[Symbol.asyncIterator]();
   }
 
   /** @returns false at the end */
@@ -120,7 +132,7 @@ class GroupCursor {
 /** Merges groups by time. A group is opened when its first record is due: a long row of closed streams costs no memory. */
 async function* mergeGroups(
   groups: readonly FileGroup[],
-  onTorn: QueryOptions['onTorn'],
+  looked: Looked,
 ): AsyncGenerator<readonly AuditRecord[], void, undefined> {
   const pending: { group: FileGroup; start: number }[] = [];
   for (const group of groups) pending.push({ group, start: groups.length === 1 ? 0 : await startOf(group) });
@@ -130,7 +142,7 @@ async function* mergeGroups(
     for (;;) {
       let first = earliest(active);
       while (pending.length > 0 && (first === undefined || pending[0]!.start <= first.time)) {
-        const cursor = new GroupCursor(pending.shift()!.group, onTorn);
+        const cursor = new GroupCursor(pending.shift()!.group, looked);
         if (await cursor.load()) active.push(cursor);
         first = earliest(active);
       }

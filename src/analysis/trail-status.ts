@@ -231,9 +231,16 @@ function concernsOf(one: StreamStatus): string[] {
   if (one.running === true && one.uncovered > 1 && (one.checkpoint?.ageSeconds ?? 0) > OLD_CHECKPOINT_SECONDS) {
     say(`the newest checkpoint is ${Math.round(one.checkpoint!.ageSeconds)} s old`);
   }
-  const health = one.health as { status?: unknown; journal?: { lostRecords?: unknown } } | null;
+  const health = one.health as {
+    status?: unknown;
+    journal?: { lostRecords?: unknown };
+    verification?: { findings?: unknown };
+  } | null;
   if (one.running === true && health?.status === 'degraded') say('the service says degraded');
   if (Number(health?.journal?.lostRecords ?? 0) > 0)
     say(`${health?.journal?.lostRecords} events could not be recorded`);
+  if (Number(health?.verification?.findings ?? 0) > 0) {
+    say(`the check of the whole trail found ${health?.verification?.findings}: run risktrail verify`);
+  }
   return concerns;
 }

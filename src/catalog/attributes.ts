@@ -149,9 +149,35 @@ export const ATTRIBUTES = {
   'risk.drawdown_ratio': { type: 'number', unit: '1', brief: 'Fall from the equity peak, of the peak.' },
   'risk.action': { type: 'string', brief: 'What was done: flatten, cancel_all, lock_out, reduce …' },
   'risk.outcome': { type: 'string', values: ['succeeded', 'failed', 'unknown'], brief: 'What came of the action.' },
+  'risk.dead_mans_switch.timeout_ms': {
+    type: 'int',
+    unit: 'ms',
+    brief: 'Without a renewal for so long the venue cancels every order.',
+  },
   'risk.config.old': { type: 'map', brief: 'Settings before the change.' },
   'risk.config.new': { type: 'map', brief: 'Settings after the change.' },
+  'risk.reconciliation.kind': {
+    type: 'string',
+    brief:
+      'What differs from the venue: position_missing, position_unknown, position_quantity, order_missing, order_unknown, order_quantity.',
+  },
+  'risk.reconciliation.expected': {
+    type: 'number',
+    brief: 'Signed position, or what is left of the order, in the trail.',
+  },
+  'risk.reconciliation.found': { type: 'number', brief: 'The same at the venue.' },
+  'risk.reconciliation.differences': { type: 'int', brief: 'How many differences were found.' },
+  'risk.reconciliation.compared': { type: 'strings', brief: 'What was compared: positions, orders.' },
+  'risk.reconciliation.complete': { type: 'boolean', brief: 'Every question to the venue was answered.' },
   'risk.snapshot': { type: 'map', brief: 'The layer’s whole state, from which it can be rebuilt.' },
+  'risk.input': {
+    type: 'map',
+    brief: 'What the decision was made from, as the layer was given it: with `recordInputs: all`, for a replay.',
+  },
+  'risk.schema.version': {
+    type: 'int',
+    brief: 'Version of the event’s attributes, where their meaning has changed since the first; absent: 1.',
+  },
   'risk.layers': {
     type: 'strings',
     brief: 'Layers whose snapshots follow: circuit_breaker:broker, portfolio_limits:default, trailing_stops:default …',
@@ -259,6 +285,14 @@ export const ATTRIBUTES = {
     brief: 'The end of the opening is a time of day, not a cool-down.',
   },
   'risk.circuit_breaker.probe.id': { type: 'int', brief: 'Probe, counted from 1.' },
+  'risk.circuit_breaker.call.id': {
+    type: 'int',
+    brief: 'Permit, counted from 1 within the process: ties a result to its call. With `recordInputs: all`.',
+  },
+  'risk.circuit_breaker.reduces': {
+    type: 'boolean',
+    brief: 'The call only reduces risk: it would pass in every state.',
+  },
   'risk.circuit_breaker.probe.until': { type: 'string', brief: 'When the probe counts as failed, ISO 8601.' },
   'risk.circuit_breaker.counted': {
     type: 'boolean',
@@ -325,6 +359,10 @@ export const ATTRIBUTES = {
     brief: 'Point of the bar at which it happened.',
   },
   'risk.trailing_stop.config': { type: 'map', brief: 'Settings of the stop.' },
+  'risk.trailing_stop.context': {
+    type: 'map',
+    brief: 'The stop’s own account, strategy, execution, position and venue, as it was added with.',
+  },
 
   // Time and operations
   'timing.duration_ms': { type: 'number', unit: 'ms', brief: 'Duration by the monotonic clock.' },
@@ -348,6 +386,14 @@ export const ATTRIBUTES = {
   'api.endpoint': { type: 'string', text: true, brief: 'Endpoint called.' },
   'api.rate_limit.remaining': { type: 'number', brief: 'Calls left in the period.' },
   'api.rate_limit.limit': { type: 'number', brief: 'Calls allowed in the period.' },
+  'api.rate_limit.used': { type: 'number', brief: 'Calls, or weight, used of the period.' },
+  'api.throttle_wait_ms': {
+    type: 'number',
+    unit: 'ms',
+    brief: 'Time in the client library’s own queue, which keeps to the rate limit.',
+  },
+  'api.attempts_ms': { type: 'number', unit: 'ms', brief: 'Time of all attempts, the pauses between them included.' },
+  'api.http_ms': { type: 'number', unit: 'ms', brief: 'Time of the HTTP requests alone.' },
   'service.version': { type: 'string', brief: 'Version of the service.' },
   'system.status': { type: 'string', brief: 'Outcome of the health check: healthy, degraded, unhealthy.' },
   'system.uptime_ms': { type: 'number', unit: 'ms', brief: 'Time since start.' },
@@ -376,6 +422,13 @@ export const ATTRIBUTES = {
     text: true,
     brief: 'What the person noted who acknowledged, resolved or dismissed it.',
   },
+  'alert.group': { type: 'map', brief: 'Attributes that tell the rule’s groups apart, with the values of this one.' },
+  'alert.value': { type: 'number', brief: 'What the rule measured.' },
+  'alert.threshold': { type: 'number', brief: 'What the rule compares it with.' },
+  'alert.events': { type: 'strings', brief: 'Record ids of the newest events behind it, at most ten.' },
+  'alert.runbook': { type: 'string', brief: 'Page of the runbooks that says what to do.' },
+  'alert.channel': { type: 'string', brief: 'Way by which an alert is told: webhook, callback.' },
+  'alert.open': { type: 'map', brief: 'Alerts that stand, from which a restart goes on.' },
   metadata: { type: 'map', brief: 'Whatever the caller adds: free keys, masked and hashed like all.' },
 
   // The audit trail itself (the pages of the audit format give their meaning)
@@ -397,6 +450,12 @@ export const ATTRIBUTES = {
   'audit.checkpoint': { type: 'string', brief: 'Signed note over the tree.' },
   'audit.recovered.records': { type: 'int', brief: 'Records that stand after an unclean end.' },
   'audit.recovered.cut_bytes': { type: 'int', unit: 'By', brief: 'Bytes of a torn last line that were cut.' },
+  'audit.restored.last_sequence': { type: 'int', brief: 'Number of the last record that the copy held.' },
+  'audit.restored.records': { type: 'int', brief: 'Records that the copy held.' },
+  'audit.restored.root': { type: 'string', brief: 'Base64 of the root over them; absent where some are missing.' },
+  'audit.restored.gaps': { type: 'strings', brief: 'Ranges of numbers that are missing: first-last.' },
+  'audit.restored.from': { type: 'strings', brief: 'Where the copy was read from.' },
+  'audit.restored.exit_status': { type: 'int', brief: 'Exit status of the verification of the copy.' },
   'audit.segment.first_sequence': { type: 'int', brief: 'First record of the segment.' },
   'audit.segment.last_sequence': { type: 'int', brief: 'Last record of the segment.' },
   'audit.pruned.stream': { type: 'string', brief: 'Stream whose records are removed.' },
@@ -423,7 +482,11 @@ export const ATTRIBUTES = {
   'audit.rejected.answer': { type: 'string', text: true, brief: 'What the receiver answered.' },
   'audit.rejected.stream': { type: 'string', brief: 'Stream of that record.' },
   'audit.rejected.sequence': { type: 'int', brief: 'Its number there.' },
-  'audit.finding.kind': { type: 'string', brief: 'Kind of the finding, as the audit format names it.' },
+  'audit.finding.kind': {
+    type: 'string',
+    brief:
+      'Kind of the finding, as the audit format names it; SNAPSHOT_DISAGREES of a snapshot that the events contradict.',
+  },
   'audit.finding.detail': { type: 'string', text: true, brief: 'What was found.' },
   'audit.finding.stream': { type: 'string', brief: 'The stream that it was found in.' },
   'audit.finding.sequence': { type: 'int', brief: 'Number of the record, or of the first of several.' },

@@ -2,17 +2,24 @@
 import { Command, CommanderError } from 'commander';
 import { isRiskTrailError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
+import { addAlertsCommand } from './commands/alerts.ts';
 import { addCheckProofCommand } from './commands/check-proof.ts';
 import { addDemoCommand } from './commands/demo.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventsCommand } from './commands/events.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addKeysCommand } from './commands/keys.ts';
+import { addKillCommand } from './commands/kill.ts';
 import { addProveCommand } from './commands/prove.ts';
 import { addQueryCommand } from './commands/query.ts';
 import { addReconcileCommand } from './commands/reconcile.ts';
+import { addReconcileOrdersCommand } from './commands/reconcile-orders.ts';
+import { addReplayCommand } from './commands/replay.ts';
 import { addReportCommand } from './commands/report.ts';
+import { addRestoreCommand } from './commands/restore.ts';
 import { addSchemaCommand } from './commands/schema.ts';
+import { addServeCommand } from './commands/serve.ts';
 import { addShipCommand } from './commands/ship.ts';
 import { addStateCommand } from './commands/state.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -37,15 +44,22 @@ const COMMANDS = [
   addTailCommand,
   addExplainCommand,
   addStateCommand,
+  addReplayCommand,
   addReportCommand,
   addQueryCommand,
   addExportCommand,
+  addAlertsCommand,
   addVerifyCommand,
   addProveCommand,
   addCheckProofCommand,
   addReconcileCommand,
+  addReconcileOrdersCommand,
+  addRestoreCommand,
+  addKillCommand,
   addStatusCommand,
+  addDoctorCommand,
   addShipCommand,
+  addServeCommand,
   addKeysCommand,
   addSchemaCommand,
 ];

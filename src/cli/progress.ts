@@ -14,6 +14,8 @@ export interface Progress {
   /** 0 where it isn't known. */
   readonly totalBytes: number;
   readonly records: number;
+  /** What is counted. @default 'records' */
+  readonly unit?: string;
 }
 
 /** `m:ss`, or `h:mm:ss`. */
@@ -36,7 +38,7 @@ export function progressLine(what: string, progress: Progress | undefined, elaps
   const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
   const rate = Math.round(progress.records / (elapsedMs / 1000)).toLocaleString('en-US');
   const left = share < FIRST_ESTIMATE ? '' : `, ${duration((elapsedMs / 1000) * (1 / share - 1))} left`;
-  return `${bar} ${Math.floor(share * 100)} %, ${rate} records/s${left}: ${what}`;
+  return `${bar} ${Math.floor(share * 100)} %, ${rate} ${progress.unit ?? 'records'}/s${left}: ${what}`;
 }
 
 /**

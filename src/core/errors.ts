@@ -45,6 +45,10 @@ export const ERRORS = {
     remedy:
       'Free disk space or mend the disk; the trail will say how many records are missing once it can be written again.',
   },
+  KILL_NOT_ANSWERED: {
+    message: 'no running process of {path} answered the kill switch{reason}',
+    remedy: 'Nothing was halted or cancelled. Look at the venue itself, and at `risktrail status` for what runs.',
+  },
   INTENT_NOT_DURABLE: {
     message: '{event} is not on disk, and auditFailure refuses what adds risk without it: {reason}',
     remedy: 'Nothing was sent. Mend the disk, or choose auditFailure: continue. Exits are never refused.',
@@ -142,6 +146,10 @@ export const ERRORS = {
     message: 'the trail in {path} is that of account "{found}", not of "{expected}"',
     remedy: 'Give each account its own data directory, or start with restore: false to begin anew.',
   },
+  RESTORE_TARGET_NOT_EMPTY: {
+    message: '{path} cannot be restored to: {reason}',
+    remedy: 'Name a directory that is missing or empty, but for a signing key; what is there was not touched.',
+  },
   RESTORE_CONFIG_CHANGED: {
     message: '{layer} had other settings before the restart: {differs}',
     remedy: "Give the settings of before, or choose onConfigChange: 'keep' or 'apply'.",
@@ -149,6 +157,18 @@ export const ERRORS = {
   DUCKDB_MISSING: {
     message: 'SQL over the trail needs the package @duckdb/node-api, which cannot be loaded: {reason}',
     remedy: 'Install it beside risktrail: npm install @duckdb/node-api',
+  },
+  XLSX_MISSING: {
+    message: 'workbooks are written by the package write-excel-file, which cannot be loaded: {reason}',
+    remedy: 'Install it beside risktrail: npm install write-excel-file',
+  },
+  XLSX_TOO_LARGE: {
+    message: 'a workbook does not hold {what}: at most {limit}',
+    remedy: 'Narrow the filters, or export as csv or parquet.',
+  },
+  ECHARTS_MISSING: {
+    message: 'pages are drawn by the package echarts, which cannot be loaded: {reason}',
+    remedy: 'Install it beside risktrail: npm install echarts',
   },
   SQL_INVALID: {
     message: 'the query cannot be run: {reason}',
@@ -162,9 +182,46 @@ export const ERRORS = {
     message: 'the query was stopped after {seconds} s',
     remedy: 'Ask for less, such as fewer columns or a view of one family, or allow more time.',
   },
+  REPLAY_NOTHING: {
+    message: '{path}: no risk layer was given anything in this part of the trail',
+    remedy: 'Name a trail of a service that uses breakers, stops or limits, or a wider range.',
+  },
+  REPLAY_PARAMETER_UNKNOWN: {
+    message: '{parameter}: there is no such parameter{hint}; there are: {known}',
+    remedy: 'Correct the name; nothing was replayed.',
+  },
   NOTHING_TO_EXPLAIN: {
     message: '{what}',
     remedy: 'Name a time, an event, an order or a position of the trail; risktrail events shows what there is.',
+  },
+  SERVER_PACKAGES_MISSING: {
+    message: 'the REST server needs packages that cannot be loaded: {reason}',
+    remedy:
+      'Install them beside risktrail: npm install fastify @fastify/swagger @fastify/swagger-ui @fastify/rate-limit',
+  },
+  SERVER_TOKEN_NEEDED: {
+    message: 'listening on {host} lets other machines in, which takes a token file, and none was given',
+    remedy: 'Make tokens with risktrail serve token and give --token-file, or listen on 127.0.0.1.',
+  },
+  TOKEN_FILE_INVALID: {
+    message: 'the token file {path} cannot be used: {reason}',
+    remedy: 'It is JSON: {"tokens": [ … ]}, each entry as risktrail serve token prints it. Nothing was started.',
+  },
+  SERVER_CANNOT_LISTEN: {
+    message: 'the server cannot listen on {host} port {port}: {reason}',
+    remedy: 'Choose another address or port; port 0 is any that is free.',
+  },
+  SERVER_BUSY: {
+    message: '{waiting} long questions are being answered or wait, and no more are taken',
+    remedy: 'Ask again in a few seconds.',
+  },
+  QUESTION_TIMEOUT: {
+    message: 'the answer was not there after {seconds} s',
+    remedy: 'Ask for less: a shorter range, fewer symbols, or a view of one family.',
+  },
+  ANSWER_TOO_LARGE: {
+    message: 'the answer has {bytes} characters, and {max} at most are sent',
+    remedy: 'Ask for fewer rows or columns, or export the records.',
   },
   CIRCUIT_BREAKER_REFUSED: {
     message: 'circuit breaker "{name}" refused the call: {reason}',

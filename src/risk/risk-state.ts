@@ -18,7 +18,7 @@ import { foldTradingState } from './trading-state-fold.ts';
 import { applyStopEvent, type FoldedStops } from './trailing-stop/fold.ts';
 import type { TrailingStop } from './trailing-stop/stop.ts';
 import { isTrailingStop } from './trailing-stop/validate.ts';
-import { UPCASTERS, type Upcaster, upcastEvent } from './upcast.ts';
+import { CONTEXT_ASSUMED, UPCASTERS, type Upcaster, upcastEvent } from './upcast.ts';
 
 /** The newest event that told of a layer. */
 interface Told {
@@ -86,6 +86,8 @@ export const RESTORED_EVENT = 'risk.state_restored';
 const BREAKER = 'risk.circuit_breaker.';
 const STOP = 'risk.trailing_stop.';
 const LIMIT = 'risk.portfolio_limit.';
+/** The journal could not be written for a while. */
+const LOST_EVENT = 'audit.degraded';
 const LIMIT_OTHERS: ReadonlySet<string> = new Set(['config.limits_changed', 'risk.daily_loss_limit', 'risk.limit_hit']);
 
 /** The layer of a snapshot event as {@link ROUND_LAYERS} names it; undefined for any other event. */
@@ -104,6 +106,17 @@ export function snapshotLayer({ name, attributes }: Pick<RecordedEvent, 'name' |
     default:
       return undefined;
   }
+}
+
+/** Whether a {@link RiskStateFold} reads events of this name; all others may be kept from it. */
+export function isFoldedEvent(name: string): boolean {
+  return (
+    name.startsWith('risk.') ||
+    isOrderEvent(name) ||
+    name.startsWith('system.') ||
+    name.startsWith('audit.') ||
+    LIMIT_OTHERS.has(name)
+  );
 }
 
 const limitSetOf = (attributes: RecordedEvent['attributes']): string =>
@@ -136,6 +149,8 @@ export class RiskStateFold {
   /** Of all sets, as they share their ids. */
   #stops: FoldedStops = new Map();
   #stopsTold = new Map<string, Told>();
+  /** Stops of an older trail whose own context is not known before a snapshot tells it. */
+  readonly #assumed = new Set<string>();
   #tradingState = INITIAL_TRADING_STATE;
   #orders: OpenOrders = NO_ORDERS;
   #accountId: string | undefined;
@@ -150,6 +165,7 @@ export class RiskStateFold {
   #fromNothing = false;
   readonly #findings: SnapshotFinding[] = [];
   #unreadable = 0;
+  #compared = 0;
 
   constructor(upcasters: readonly Upcaster[] = UPCASTERS) {
     this.#upcasters = upcasters;
@@ -163,6 +179,11 @@ export class RiskStateFold {
   /** Events of a newer version that had to be left out: with any, the state is not to be trusted. */
   get unreadable(): number {
     return this.#unreadable;
+  }
+
+  /** Snapshots that were compared with what the events before them come to. */
+  get compared(): number {
+    return this.#compared;
   }
 
   state(): RiskState {
@@ -182,10 +203,11 @@ export class RiskStateFold {
 
   apply(given: RecordedEvent): void {
     const { name } = given;
-    const isRisk = name.startsWith('risk.');
-    if (!isRisk && !isOrderEvent(name) && name !== 'system.start' && !LIMIT_OTHERS.has(name)) {
+    if (!isFoldedEvent(name)) return;
+    if (name !== 'system.start' && (name.startsWith('system.') || name.startsWith('audit.'))) {
       // The trail's own clock: a caller may give any time to an event of his own.
-      if (name.startsWith('system.') || name.startsWith('audit.')) this.#tell(given);
+      this.#tell(given);
+      if (name === LOST_EVENT) this.#doubt();
       return;
     }
     const event = upcastEvent(given, this.#upcasters);
@@ -208,6 +230,12 @@ export class RiskStateFold {
     this.#last = { recordId, timeMs };
   }
 
+  /** Events were lost: what the layers say next is better than what is known of them. */
+  #doubt(): void {
+    this.#known.clear();
+    this.#fromNothing = false;
+  }
+
   /** A new process. */
   #start(): void {
     this.#known.clear();
@@ -222,6 +250,7 @@ export class RiskStateFold {
     this.#limits.clear();
     this.#stops.clear();
     this.#stopsTold.clear();
+    this.#assumed.clear();
     this.#tradingState = INITIAL_TRADING_STATE;
     this.#orders = NO_ORDERS;
   }
@@ -286,8 +315,9 @@ export class RiskStateFold {
       if (!Array.isArray(list)) return;
       const told = this.#stopsTold.get(manager);
       const isFirst = this.#isFirst(key, told);
-      const folded = withoutCursors(this.#stopsOf(manager));
-      if (!isFirst && this.#differs(event, key, folded, withoutCursors(list.filter(isTrailingStop)))) return;
+      const stops = list.filter(isTrailingStop);
+      for (const stop of stops) this.#settleContext(stop);
+      if (!isFirst && this.#differs(event, key, comparable(this.#stopsOf(manager)), comparable(stops))) return;
       applyStopEvent(this.#stops, event);
       this.#stopsTold.set(manager, { recordId, timeMs });
       return;
@@ -297,6 +327,17 @@ export class RiskStateFold {
     applyStopEvent(this.#stops, event);
     const stop = (typeof id === 'string' ? this.#stops.get(id) : undefined) ?? held;
     if (stop !== undefined) this.#stopsTold.set(stop.manager, { recordId, timeMs });
+    if (stop === undefined || name !== 'risk.trailing_stop.add') return;
+    if (attributes[CONTEXT_ASSUMED] === true) this.#assumed.add(stop.id);
+    else this.#assumed.delete(stop.id);
+  }
+
+  /** What an older event could not tell, its stop's first snapshot does. */
+  #settleContext({ id, context }: TrailingStop): void {
+    const stop = this.#assumed.delete(id) ? this.#stops.get(id) : undefined;
+    if (stop === undefined) return;
+    const { context: _, ...rest } = stop;
+    this.#stops.set(id, Object.freeze(context === undefined ? rest : { ...rest, context }));
   }
 
   #stopsOf(manager: string): TrailingStop[] {
@@ -321,7 +362,7 @@ export class RiskStateFold {
   #ordersSnapshot(event: RecordedEvent): void {
     const orders = readOpenOrders(event.attributes['risk.snapshot']);
     const isFirst = this.#isFirst(ORDERS_KEY, this.#orders);
-    if (isFirst || !this.#differs(event, ORDERS_KEY, this.#orders, orders)) this.#orders = orders;
+    if (isFirst || !this.#differs(event, ORDERS_KEY, byRecord(this.#orders), byRecord(orders))) this.#orders = orders;
   }
 
   /** Whether a snapshot is taken as it is. The next one of the layer is compared. */
@@ -332,6 +373,7 @@ export class RiskStateFold {
   }
 
   #differs(event: RecordedEvent, layer: string, folded: unknown, snapshot: unknown): boolean {
+    this.#compared++;
     const found = differences(folded, snapshot);
     if (found.length === 0) return false;
     if (this.#findings.length < MAX_FINDINGS) {
@@ -354,6 +396,13 @@ const MAX_FINDINGS = 1000;
 const hasFirstSnapshot = (key: string): boolean =>
   key.startsWith('circuit_breaker:') || key.startsWith('portfolio_limits:');
 
-/** A price that changed nothing is not recorded, yet the feed cursor knows it. */
-const withoutCursors = (stops: readonly TrailingStop[]): readonly Omit<TrailingStop, 'cursor'>[] =>
-  stops.map(({ cursor: _, ...stop }) => stop);
+/** By id, in their order. A price that changed nothing is not recorded, yet the feed cursor knows it: it is left out. */
+const comparable = (stops: readonly TrailingStop[]): Readonly<Record<string, unknown>> => ({
+  stops: Object.fromEntries(stops.map(({ cursor: _, ...stop }) => [stop.id, stop])),
+  order: stops.map(({ id }) => id),
+});
+
+const byRecord = (orders: OpenOrders): Readonly<Record<string, unknown>> => ({
+  orders: Object.fromEntries(orders.map((order) => [order.firstRecordId, order])),
+  order: orders.map(({ firstRecordId }) => firstRecordId),
+});

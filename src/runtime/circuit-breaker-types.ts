@@ -24,6 +24,8 @@ export interface Permit {
   readonly epoch: number;
   /** Probe id, where the call is a probe. */
   readonly probe?: number;
+  /** Its number, with `recordInputs: 'all'`: by it a replay knows which result belongs to which call. */
+  readonly call?: number;
   /** It was let through because it only reduces risk. */
   readonly bypassed?: boolean;
   /** Refused while OPEN: epoch milliseconds at which probes are let through; absent while latched. */

@@ -91,6 +91,8 @@ class InstrumentedBreaker implements CircuitBreaker {
   /** Changes that listeners have yet to hear of. A listener that acts on one does not overtake it. */
   readonly #unheard: BreakerChange[] = [];
   #telling = false;
+  /** Permits so far, counted where every input is recorded. */
+  #calls = 0;
 
   constructor(
     host: LayerHost,
@@ -163,13 +165,15 @@ class InstrumentedBreaker implements CircuitBreaker {
   }
 
   allow(options: { readonly reduces?: boolean | undefined } = {}): Permit {
-    const decision = this.#run({ type: 'allow', reduces: this.#field(options, 'reduces') === true });
+    const call = this.#host.recordInputs === 'all' ? ++this.#calls : undefined;
+    const decision = this.#run({ type: 'allow', reduces: this.#field(options, 'reduces') === true, call });
     const { epoch, openUntilMs } = this.#state;
     const permit: Permit = {
       permitted: decision.permitted,
       code: decision.code,
       epoch,
       ...(decision.probe === undefined ? {} : { probe: decision.probe }),
+      ...(call === undefined ? {} : { call }),
       ...(decision.code === 'CIRCUIT_BREAKER_REDUCES' ? { bypassed: true } : {}),
       ...(decision.permitted || openUntilMs === null ? {} : { openUntil: openUntilMs }),
     };
@@ -265,7 +269,8 @@ class InstrumentedBreaker implements CircuitBreaker {
     }
     const issued = typeof permit === 'object' ? this.#issued.get(permit) : undefined;
     // Those that we issued are frozen and plain; others, such as a copy that came through JSON, may be anything.
-    const read = issued === undefined ? this.#read(permit, ['epoch', 'permitted', 'probe', 'bypassed']) : permit;
+    const read =
+      issued === undefined ? this.#read(permit, ['epoch', 'permitted', 'probe', 'bypassed', 'call']) : permit;
     if (typeof permit !== 'object' || !Number.isSafeInteger(read.epoch)) {
       return this.#invalid('CIRCUIT_BREAKER_PERMIT_INVALID');
     }
@@ -275,13 +280,17 @@ class InstrumentedBreaker implements CircuitBreaker {
     const durationMs =
       givenMs ?? (issued === undefined || duplicate ? undefined : this.#host.clock.monotonic() - issued.startMs);
     const { epoch, probe, bypassed } = read;
-    return this.#result(this.#run({ type: 'result', failed, durationMs, error, epoch, probe, bypassed, duplicate }));
+    const call = Number.isSafeInteger(read.call) ? read.call : undefined;
+    return this.#result(
+      this.#run({ type: 'result', failed, durationMs, error, epoch, probe, bypassed, duplicate, call }),
+    );
   }
 
   #release(permit: Permit): void {
     const issued = this.#issued.get(permit);
     if (issued !== undefined) issued.settled = true;
-    if (permit.probe !== undefined) this.#run({ type: 'release', epoch: permit.epoch, probe: permit.probe });
+    const { epoch, probe, call } = permit;
+    if (probe !== undefined) this.#run({ type: 'release', epoch, probe, call });
   }
 
   /** What can't be read counts as absent. */

@@ -20,13 +20,21 @@ export function trailResource(settings: Settings): Readonly<Record<string, strin
   };
 }
 
-/** @param nowMs epoch milliseconds */
-export function healthLine(settings: Settings, nowMs: number, journal: JournalStats, shipping: ShipperStats): string {
+/**
+ * The figures of `audit.health`.
+ * @param nowMs epoch milliseconds
+ * @param shipping undefined where the trail is not shipped: then nothing waits
+ */
+export function healthAttributes(
+  nowMs: number,
+  journal: JournalStats,
+  shipping: ShipperStats | undefined,
+): EventAttributes<typeof NAME> {
   const { lastCheckpoint, diskFreeBytes } = journal;
-  const attributes: EventAttributes<typeof NAME> = {
-    'audit.health.backlog_records': shipping.backlogRecords,
-    'audit.health.backlog_bytes': shipping.backlogBytes,
-    'audit.health.backlog_seconds': shipping.backlogSeconds,
+  return {
+    'audit.health.backlog_records': shipping?.backlogRecords ?? 0,
+    'audit.health.backlog_bytes': shipping?.backlogBytes ?? 0,
+    'audit.health.backlog_seconds': shipping?.backlogSeconds ?? 0,
     ...(lastCheckpoint === undefined
       ? {}
       : { 'audit.health.checkpoint_age_ms': Math.max(0, nowMs - lastCheckpoint.timeMs) }),
@@ -34,9 +42,14 @@ export function healthLine(settings: Settings, nowMs: number, journal: JournalSt
     'audit.health.journal_mode': journal.mode,
     'audit.health.lost_records': journal.lostRecords,
     'audit.health.waiting_records': journal.waiting.records,
-    'audit.health.rejected_records': shipping.rejectedRecords,
+    'audit.health.rejected_records': shipping?.rejectedRecords ?? 0,
     'audit.health.clock_steps': journal.clockSteps,
   };
+}
+
+/** @param nowMs epoch milliseconds */
+export function healthLine(settings: Settings, nowMs: number, journal: JournalStats, shipping: ShipperStats): string {
+  const attributes = healthAttributes(nowMs, journal, shipping);
   const { severity } = EVENTS[NAME];
   const record = [
     `"timeUnixNano":"${hrTimeToNanos(toHrTime(nowMs))}"`,

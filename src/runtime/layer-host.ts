@@ -93,5 +93,5 @@ export function createLayerHost(options: LayerHostOptions): TrailLayerHost {
       }
     },
   };
-  return { ...base, gate: createTradingGate(base, options.tradingState) };
+  return { ...base, gate: createTradingGate({ ...base, accountId }, options.tradingState) };
 }

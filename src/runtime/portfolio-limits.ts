@@ -2,6 +2,7 @@
 import { trace } from '@opentelemetry/api';
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { plainInput } from '../core/plain-input.ts';
 import { withoutNulls } from '../core/without-nulls.ts';
 import { breachDemand } from '../risk/portfolio-limits/breach.ts';
 import { checkOrder } from '../risk/portfolio-limits/check.ts';
@@ -180,8 +181,11 @@ class InstrumentedLimits implements PortfolioLimits {
   health(portfolio: Portfolio): PortfolioHealth {
     return this.#guard(FAILED_HEALTH, () => {
       this.#startDay();
-      const { health, events } = portfolioHealth(this.#limits, this.#state, portfolio, this.#now());
-      return { ...health, recordId: this.#emitFamily(events, 'risk.portfolio_health') };
+      const now = this.#now();
+      const { health, events } = portfolioHealth(this.#limits, this.#state, portfolio, now);
+      const input = this.#recordsAll ? this.#inputOf({ portfolio }) : undefined;
+      const told = input === undefined ? {} : { ...input, 'risk.limit.at_ms': now };
+      return { ...health, recordId: this.#emitFamily(events, 'risk.portfolio_health', told) };
     });
   }
 
@@ -253,7 +257,8 @@ class InstrumentedLimits implements PortfolioLimits {
     else if (step.change !== undefined) this.#state = applyLimitsChange(this.#state, step.change);
     let recordId: string | undefined;
     try {
-      recordId = this.#emitFamily(step.events, 'risk.portfolio_limit.check');
+      const input = this.#recordsAll ? this.#inputOf({ portfolio, order }) : undefined;
+      recordId = this.#emitFamily(step.events, 'risk.portfolio_limit.check', input);
       trace.getActiveSpan()?.setAttribute('risk.decision', step.decision.decision);
     } catch (error) {
       this.#host.report(error, WHERE);
@@ -294,10 +299,27 @@ class InstrumentedLimits implements PortfolioLimits {
     });
   }
 
-  /** Emits a main event and what follows from it, which names it as the cause; returns the main event's record id. */
-  #emitFamily(events: readonly CatalogEvent[], main: CatalogEvent['name']): string | undefined {
+  get #recordsAll(): boolean {
+    return this.#host.recordInputs === 'all';
+  }
+
+  /** What a decision is made from, for its event; nothing where it can't be written down as it is. */
+  #inputOf(given: object): { readonly 'risk.input': Record<string, unknown> } | undefined {
+    const input = this.#guard(undefined, () => plainInput(given));
+    return input === undefined ? undefined : { 'risk.input': input };
+  }
+
+  /**
+   * Emits a main event and what follows from it, which names it as the cause; returns the main event's record id.
+   * @param further attributes of the main event
+   */
+  #emitFamily(events: readonly CatalogEvent[], main: CatalogEvent['name'], further?: object): string | undefined {
     let mainId: string | undefined;
-    for (const event of events) {
+    for (const given of events) {
+      const event =
+        further !== undefined && given.name === main
+          ? ({ name: main, attributes: { ...given.attributes, ...further } } as CatalogEvent)
+          : given;
       if (mainId === undefined || event.attributes['risk.cause.record_id'] !== undefined) {
         const recordId = this.#host.emit(event);
         if (event.name === main) mainId = recordId;

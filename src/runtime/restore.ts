@@ -10,6 +10,7 @@ import { effectiveState, GLOBAL_SCOPE } from '../risk/trading-state.ts';
 import { otherServiceIn } from '../state/other-services.ts';
 import { type RebuiltState, rebuildRiskState } from '../state/rebuild-state.ts';
 import { previousStreamOf } from '../state/stream-head.ts';
+import { snapshotFindingEvents } from './restore-findings.ts';
 import { RestoredLayers } from './restored-layers.ts';
 import type { Settings } from './settings.ts';
 
@@ -46,6 +47,8 @@ export interface Restored {
   readonly layers: RestoredLayers;
   /** To be recorded before `system.start`: it says that the process goes on from what was. */
   readonly event: CatalogEvent;
+  /** Behind it: snapshots that were not gone by, as the events before them come to something else. */
+  readonly findings: readonly CatalogEvent[];
 }
 
 /**
@@ -74,7 +77,7 @@ export async function restoreRisk(settings: Settings, journal: Journal | undefin
   let rebuilt: RebuiltState;
   try {
     const keys = parseVerifierKeys(readFileSync(join(dataDir, 'verifier.vkey'), 'utf8'));
-    rebuilt = await rebuildRiskState({ dataDir, stream: journal.stream, keys, below });
+    rebuilt = await rebuildRiskState({ dataDir, stream: journal.stream, keys, below, recovered: below > 0 });
   } catch (error) {
     const problem = `the trail cannot be read: ${(error as Error).message}`;
     rebuilt = { fold: new RiskStateFold(), problem, stream: undefined, records: 0, unsigned: 0 };
@@ -97,7 +100,8 @@ export async function restoreRisk(settings: Settings, journal: Journal | undefin
     ...(last === undefined ? {} : { recordId: last.recordId, ageMs: Math.max(0, now - last.timeMs) }),
     ...{ records, unsigned, layers: keys },
   };
-  return { report, state, layers, event: restoredEvent(report, state) };
+  const findings = snapshotFindingEvents(rebuilt.fold.findings, rebuilt.stream ?? journal.stream);
+  return { report, state, layers, event: restoredEvent(report, state), findings };
 }
 
 function restoredEvent(report: RestoreReport, state: RiskState): CatalogEvent {

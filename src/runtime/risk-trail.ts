@@ -2,13 +2,17 @@
 
 import type { JournalStats } from '../audit/journal/journal.ts';
 import type { EmittableAttributes, EmittableName, EventFamily, NoFamily } from '../catalog/define-events.ts';
+import type { Subscription } from '../core/listeners.ts';
 import type { OpenOrders } from '../risk/open-orders.ts';
+import type { BackgroundCheckStats } from '../state/background-check.ts';
 import type { TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, EmitterCounts } from '../telemetry/emitter.ts';
 import type { TrailLogger } from '../telemetry/logger.ts';
 import type { RunningTimer, TimedOptions } from '../telemetry/timing.ts';
+import type { TrailAlerts } from './alerts-types.ts';
 import type { CircuitBreaker, CircuitBreakerOptions } from './circuit-breaker.ts';
 import type { FailureReport } from './failures.ts';
+import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
 import type { PortfolioLimits, PortfolioLimitsOptions } from './portfolio-limits.ts';
 import type { PositionSizeInput, PositionSizeResult } from './position-size.ts';
 import type { RestoreReport } from './restore.ts';
@@ -17,6 +21,7 @@ import type { SignalContext, SignalInput, SignalVerdict } from './signal-validat
 import type { TradingGate, TradingState } from './trading-gate.ts';
 import type { ServiceHealth } from './trail-services.ts';
 import type { TrailingStops, TrailingStopsOptions } from './trailing-stops.ts';
+import type { VenueExchange, VenueReconcileOptions, VenueReport } from './venue-reconcile.ts';
 import type { AheadRecord } from './write-ahead.ts';
 
 /** How the trail is, as `trail.health()` tells. */
@@ -30,6 +35,8 @@ export interface TrailHealth extends ServiceHealth {
   readonly tradingState: TradingState;
   /** The journal, unless disabled. */
   readonly journal?: JournalStats;
+  /** The check of the whole trail behind the start; absent where there was no earlier process, or it is switched off. */
+  readonly verification?: BackgroundCheckStats;
   readonly emitted: EmitterCounts;
   /** Telemetry that exporters or full queues lost. */
   readonly dropped: { readonly spans: number; readonly logs: number };
@@ -51,6 +58,8 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
   readonly settings: Settings;
   /** What was found of an earlier process; absent where there was none, or nothing is to be restored. */
   readonly restored: RestoreReport | undefined;
+  /** Alerts of the running rules; absent where the setting `alerts` is off. */
+  readonly alerts: TrailAlerts | undefined;
   /** The gate that says whether an order may add risk: halt, reduce, resume, kill switch. */
   readonly gate: TradingGate;
 
@@ -105,6 +114,31 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
 
   /** Orders whose end was not recorded, of before a restart too: intents, orders at the venue, unknown outcomes. */
   openOrders(): OpenOrders;
+  /**
+   * Compares positions and open orders with those of the venue, as at a start, and records what differs. Never rejects: what
+   * the exchange throws is recorded.
+   * @param exchange anything with ccxt's `fetchPositions`, `fetchOpenOrders`, `fetchBalance`; those that it has are asked
+   * @example
+   * const { differences } = await trail.reconcile(exchange, { symbols: ['BTC/USDT'], onDifference: 'halt' });
+   */
+  reconcile(exchange: VenueExchange, options?: VenueReconcileOptions): Promise<VenueReport>;
+  /**
+   * Halts trading at once, then cancels every open order of the exchange, closes its positions where `flatten` says so, and
+   * reports what is left. What had no answer is asked for and tried again; no closing order is sent twice. Never rejects.
+   * @param options `exchange`: anything with ccxt's `fetchOpenOrders` and `cancelOrder` (to flatten: `fetchPositions`,
+   *   `createOrder`)
+   * @example
+   * const { complete, left } = await trail.killSwitch({ exchange, actor: 'A. Trader', reason: 'wrong prices', flatten: true });
+   */
+  killSwitch(options: VenueKillOptions): Promise<KillReport>;
+  /**
+   * Makes an exchange known to `risktrail kill`, and by choice to the gate's HALTED; arms the venue's own dead-man's switch.
+   * @returns `dispose` takes it back
+   * @throws RiskTrailError OPTION_INVALID, OPTION_UNKNOWN
+   * @example
+   * trail.armKillSwitch({ exchange, onHalted: true, deadMansSwitchMs: 60_000 });
+   */
+  armKillSwitch(options: KillArming): Subscription;
   /** Records the state of every layer now, as the snapshot interval does. */
   snapshot(): void;
   health(): TrailHealth;

@@ -3,11 +3,14 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Journal } from '../audit/journal/journal.ts';
 import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
+import { createSystemClock } from '../core/clock.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
+import type { Subscription } from '../core/listeners.ts';
 import { OpenOrderBook } from '../risk/open-order-book.ts';
-import { isOrderEvent, NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
+import { isOrderEvent, NO_ORDERS, type OpenOrders, type OrderEvent } from '../risk/open-orders.ts';
 import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
 import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
+import type { BackgroundCheck } from '../state/background-check.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, Emitter } from '../telemetry/emitter.ts';
 import { observeHealth } from '../telemetry/health-metrics.ts';
@@ -15,16 +18,22 @@ import { createLogger, type TrailLogger } from '../telemetry/logger.ts';
 import type { Telemetry } from '../telemetry/providers.ts';
 import type { Redactor } from '../telemetry/redaction.ts';
 import { createTiming, type RunningTimer, type TimedOptions, type Timing } from '../telemetry/timing.ts';
+import { AccountSharing } from './account-sharing.ts';
+import type { RunningAlerts } from './alerts.ts';
+import type { TrailAlerts } from './alerts-types.ts';
 import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from './circuit-breaker.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
 import { failureInfo } from './failure-info.ts';
 import type { Failures } from './failures.ts';
 import { healthFigures } from './health-figures.ts';
+import { KillSwitches, POLL_MS } from './kill/kill-switches.ts';
+import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
 import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
 import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
 import { createPositionSizing, type PositionSizing } from './position-size.ts';
 import { watchProcessExit } from './process-exit.ts';
 import type { Restored, RestoreReport } from './restore.ts';
+import { checkBehindStart } from './restore-findings.ts';
 import { clockStepAttributes } from './restore-terms.ts';
 import type { RiskTrail, TrailHealth } from './risk-trail.ts';
 import type { Settings } from './settings.ts';
@@ -32,6 +41,7 @@ import { createSignalValidation, type SignalValidation } from './signal-validati
 import { RESTORE_SOURCE, type TradingGate, type TradingState } from './trading-gate.ts';
 import type { TrailServices } from './trail-services.ts';
 import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
+import { reconcileVenue, type VenueExchange, type VenueReconcileOptions, type VenueReport } from './venue-reconcile.ts';
 import { type AheadRecord, writeAhead } from './write-ahead.ts';
 
 /** How often what is due by time alone (cool-downs, unlock times, hung probes) is looked for in an idle service. */
@@ -63,6 +73,8 @@ export interface TrailParts {
   readonly journal: Journal | undefined;
   /** What runs beside the journal. Absent when disabled. */
   readonly services: TrailServices | undefined;
+  /** Absent where no alert rules run. */
+  readonly alerts: RunningAlerts | undefined;
   readonly emitter: Emitter;
   readonly telemetry: Telemetry;
   readonly redactor: Redactor;
@@ -77,8 +89,6 @@ const ROUND_RECORDS = 5000;
 
 /** Source of the gate's demand while the journal cannot be written. */
 const JOURNAL_SOURCE = 'audit_journal';
-
-type OrderAttributes = Readonly<Record<string, unknown>>;
 
 /** Name of a set of stops or limits, where the options can be read: what is wrong with them is told by their layer. */
 function nameOf(options: { readonly name?: string | undefined }): string {
@@ -100,6 +110,11 @@ export class RunningTrail implements RiskTrail {
   readonly #failurePolicy: 'REDUCING' | 'HALTED' | undefined;
   readonly #restored: Restored | undefined;
   readonly #orders: OpenOrderBook;
+  readonly #account: AccountSharing;
+  readonly #kill: KillSwitches;
+  readonly #check: BackgroundCheck | undefined;
+  /** The newest order event, until it is known whether it was recorded. */
+  #order: OrderEvent | undefined;
   /** Audit events since the last round of snapshots. */
   #sinceRound = 0;
   #journalFailed = false;
@@ -124,6 +139,16 @@ export class RunningTrail implements RiskTrail {
     this.#restored = restored;
     this.#orders = new OpenOrderBook(restored?.state.openOrders ?? NO_ORDERS);
     this.#host.onSnapshot(() => this.#snapshotsOfOthers());
+    const { journal } = parts;
+    this.#account = new AccountSharing({ settings, journal, host: this.#host, restoredFrom: restored?.report.stream });
+    this.#kill = new KillSwitches({
+      ...{ gate: this.#host.gate, machine: createSystemClock(), report: failures.report },
+      ...{ service: settings.serviceName, stream: journal?.stream ?? '' },
+      dataDir: journal === undefined ? undefined : settings.dataDir,
+      emit: (event) => this.#emit(event),
+      openOrders: () => this.openOrders(),
+      writeAhead: (name, attributes, act) => this.writeAhead(name, attributes, act),
+    });
     this.#timing = createTiming({
       tracer: telemetry.tracer,
       clock: settings.clock,
@@ -142,10 +167,12 @@ export class RunningTrail implements RiskTrail {
       },
     });
     if (restored !== undefined) this.#goOn(restored);
+    this.#check = this.#checkBehindStart();
     this.#every(TICK_MS, () => {
       this.#followJournal();
       this.gate.tick();
     });
+    this.#every(POLL_MS, () => this.#kill.poll());
     this.#every(settings.snapshotIntervalMs, () => this.snapshot());
     this.#every(settings.healthCheckIntervalMs, () => this.#healthCheck());
     this.#metrics = observeHealth(() => healthFigures(this.health(), settings.clock.now()), failures.report);
@@ -176,7 +203,12 @@ export class RunningTrail implements RiskTrail {
   }
 
   openOrders(): OpenOrders {
+    if (this.#order !== undefined) this.#takeOrder(this.#order);
     return this.#orders.list();
+  }
+
+  get alerts(): TrailAlerts | undefined {
+    return this.#parts.alerts;
   }
 
   get gate(): TradingGate {
@@ -185,38 +217,51 @@ export class RunningTrail implements RiskTrail {
 
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
     const usable = options == null ? undefined : this.#usableOptions(options);
+    if (this.#order !== undefined) this.#takeOrder(this.#order);
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
+    // It was lost: the trail knows of no such order.
+    if (recordId === undefined) this.#order = undefined;
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
     if (recordId !== undefined) this.#recorded(name, recordId, attributes);
     this.#followJournal();
     return recordId;
   }
 
-  #recorded(name: string, recordId: string, attributes: object): void {
-    if (typeof name === 'string' && isOrderEvent(name)) {
-      const event = { name, recordId, timeMs: this.settings.clock.now(), attributes: attributes as OrderAttributes };
-      this.#guard('open orders', () => {
-        this.#orders.apply(event);
-      });
+  /** Told of each event as it was recorded: what was given says less, where the context around the call says the rest. */
+  observe(name: string, timeMs: number, attributes: Readonly<Record<string, unknown>>): void {
+    if (!isOrderEvent(name)) return;
+    // One that did not come through `emit`, but from another logger.
+    if (this.#order !== undefined) this.#takeOrder(this.#order);
+    this.#order = { name, recordId: String(attributes['audit.record.id']), timeMs, attributes };
+  }
+
+  #takeOrder(event: OrderEvent): void {
+    this.#order = undefined;
+    try {
+      this.#orders.apply(event);
+    } catch (error) {
+      this.#parts.failures.report(error, 'open orders');
     }
+  }
+
+  #recorded(name: string, recordId: string, attributes: object): void {
+    if (this.#order !== undefined) this.#takeOrder(this.#order);
+    this.#account.recorded(name, recordId, attributes);
     if (++this.#sinceRound < ROUND_RECORDS || this.settings.snapshotIntervalMs === 0) return;
     this.#sinceRound = 0;
     // A layer may be in the midst of recording what it did: when it is through, its state and its events are one.
     queueMicrotask(() => {
-      if (!this.#ended) this.#guard('snapshot', () => this.snapshot());
+      if (this.#ended) return;
+      try {
+        this.snapshot();
+      } catch (error) {
+        this.#parts.failures.report(error, 'snapshot');
+      }
     });
   }
 
-  #guard(where: string, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.#parts.failures.report(error, where);
-    }
-  }
-
   /** The trail holds the state of an earlier process: the gate has gone on from it already. */
-  #goOn({ report, state }: Restored): void {
+  #goOn({ report, state, findings }: Restored): void {
     const { outcome, reason, recordId, ageMs } = report;
     const { demands } = state.tradingState;
     if (demands.length > 0) {
@@ -234,20 +279,35 @@ export class RunningTrail implements RiskTrail {
     }
     // It was about the journal of the process that ended.
     if (demands.some((one) => one.source === JOURNAL_SOURCE)) this.#demandForJournal(false, 'ACTIVE');
-    if (outcome === 'halted') {
-      this.gate.demand({
-        ...{ source: RESTORE_SOURCE, state: 'HALTED', actor: RESTORE_SOURCE },
-        reason: `the trail is not to be trusted: ${reason ?? ''}`,
-        reasonCode: 'TRAIL_NOT_TRUSTED',
-      });
-    }
+    if (outcome === 'halted') this.#distrust(reason ?? '');
+    for (const event of findings) this.#emit(event);
     // From here on a restart finds every layer in this stream.
     this.snapshot();
   }
 
+  /** Trading is halted until a person resumes it. */
+  #distrust(reason: string): void {
+    this.gate.demand({
+      ...{ source: RESTORE_SOURCE, state: 'HALTED', actor: RESTORE_SOURCE },
+      reason: `the trail is not to be trusted: ${reason}`,
+      reasonCode: 'TRAIL_NOT_TRUSTED',
+    });
+  }
+
+  #checkBehindStart(): BackgroundCheck | undefined {
+    const { settings, journal, failures } = this.#parts;
+    if (journal === undefined || this.#restored === undefined) return undefined;
+    return checkBehindStart({
+      ...{ settings, journal, report: failures.report },
+      emit: (event) => this.#emit(event),
+      halt: (reason) => this.#distrust(reason),
+    });
+  }
+
   /** What is in no layer's own snapshot: open orders, and layers of before that nobody has made yet. */
   #snapshotsOfOthers(): readonly CatalogEvent[] {
-    const events = [...(this.#restored?.layers.snapshots() ?? [])];
+    const events = [...(this.#restored?.layers.snapshots() ?? []), ...(this.#parts.alerts?.snapshots() ?? [])];
+    if (this.#order !== undefined) this.#takeOrder(this.#order);
     if (this.#orders.size > 0) {
       const attributes = { 'risk.snapshot': { orders: this.#orders.list() } };
       events.push({ name: 'risk.open_orders_snapshot', attributes });
@@ -305,6 +365,29 @@ export class RunningTrail implements RiskTrail {
     return writeAhead({ settings, journal, emit, report: failures.report }, name, attributes, act);
   }
 
+  reconcile(exchange: VenueExchange, options?: VenueReconcileOptions): Promise<VenueReport> {
+    const { report } = this.#parts.failures;
+    return reconcileVenue({ gate: this.gate, emit: (event) => this.#emit(event), report }, exchange, {
+      openOrders: this.openOrders(),
+      positions: this.#account.positions(),
+      othersOrders: this.#account.othersOrders(),
+      options,
+    });
+  }
+
+  killSwitch(options: VenueKillOptions): Promise<KillReport> {
+    return this.#kill.kill(options);
+  }
+
+  /** Told by instrumentations of an exchange that places orders: a request of the kill switch reaches it, armed or not. */
+  knowExchange(exchange: object): void {
+    this.#kill.know(exchange);
+  }
+
+  armKillSwitch(options: KillArming): Subscription {
+    return this.#kill.arm(options);
+  }
+
   async commit(): Promise<void> {
     await this.#parts.journal?.commit();
   }
@@ -344,7 +427,9 @@ export class RunningTrail implements RiskTrail {
     }
     const from = this.#restored?.layers.breaker(name);
     const terms = { onConfigChange: this.settings.onConfigChange, ageMs: from?.ageMs };
-    const breaker = createCircuitBreaker(this.#host, name, options, from?.snapshot, terms);
+    const breaker = this.#account.breaker(name, options, (host, its) =>
+      createCircuitBreaker(host, name, its, from?.snapshot, terms),
+    );
     this.#breakers.add(name);
     this.#restored?.layers.take(breakerKey(name));
     return breaker;
@@ -361,7 +446,9 @@ export class RunningTrail implements RiskTrail {
     const set = nameOf(options);
     const from = this.#restored?.layers.limits(set);
     const terms = { ...from, onConfigChange: this.settings.onConfigChange };
-    const limits = createPortfolioLimits(this.#host, options, from?.snapshot, terms);
+    const limits = this.#account.limits(set, options, (host, its) =>
+      createPortfolioLimits(host, its, from?.snapshot, terms),
+    );
     this.#restored?.layers.take(limitsKey(set));
     return limits;
   }
@@ -373,7 +460,9 @@ export class RunningTrail implements RiskTrail {
 
   snapshot(): void {
     this.#sinceRound = 0;
-    this.#host.takeSnapshots();
+    // It tells of all that was: the work around the call has no part in it.
+    context.with(ROOT_CONTEXT, () => this.#host.takeSnapshots());
+    this.#account.publish();
   }
 
   #healthCheck(): void {
@@ -390,13 +479,16 @@ export class RunningTrail implements RiskTrail {
     const beside = services?.health() ?? {};
     const failed = failures.read();
     const slow = stats !== undefined && (stats.degraded || stats.mode !== 'direct' || stats.lostRecords > 0);
-    const troubled = failed.count > 0 || slow || beside.shipping?.failing === true;
+    const verification = this.#check?.stats();
+    const unsound = verification !== undefined && verification.findings > 0;
+    const troubled = failed.count > 0 || slow || unsound || beside.shipping?.failing === true;
     const status = settings.disabled ? 'disabled' : this.#ended ? 'closed' : troubled ? 'degraded' : 'healthy';
     return {
       status,
       uptimeMs: settings.clock.monotonic() - this.#startedMs,
       tradingState: this.gate.state(),
       ...(stats === undefined ? {} : { journal: stats }),
+      ...(verification === undefined ? {} : { verification }),
       ...beside,
       emitted: emitter.counts(),
       dropped: telemetry.dropped(),
@@ -424,11 +516,14 @@ export class RunningTrail implements RiskTrail {
 
   async #close(reason: string): Promise<void> {
     if (this.#ended) return;
-    const { journal, services, telemetry, failures } = this.#parts;
+    const { journal, services, alerts, telemetry, failures } = this.#parts;
     try {
+      if (this.#kill.isArmed) await this.#kill.stop();
+      // The process may have ended meanwhile.
+      if (this.#ended) return;
       this.#recordEnd(reason);
       await journal?.close(reason);
-      await Promise.all([services?.stop(() => this.health()), telemetry.shutdown(TELEMETRY_MS)]);
+      await Promise.all([services?.stop(() => this.health()), alerts?.stop(), telemetry.shutdown(TELEMETRY_MS)]);
     } catch (error) {
       failures.report(error, 'close');
     }
@@ -458,7 +553,11 @@ export class RunningTrail implements RiskTrail {
         'system.uptime_ms': this.settings.clock.monotonic() - this.#startedMs,
       },
     });
+    this.#account.stop();
+    this.#kill.abandon();
+    this.#check?.stop();
     this.#ended = true;
+    this.#parts.alerts?.end();
     for (const timer of this.#timers) clearInterval(timer);
   }
 

@@ -3,9 +3,6 @@ import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { nearest } from '../core/options.ts';
 import { SETTINGS, type SettingDefinition, type VariableKind } from './settings-table.ts';
 
-/** Variables whose names are promised to coming features: accepted, told of in `unusedVariables`, and without effect. */
-export const RESERVED_VARIABLES: readonly string[] = ['RISKTRAIL_ON_ERROR', 'RISKTRAIL_INSTRUMENTATIONS'];
-
 /** Environment variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -21,7 +18,7 @@ export const isSet = (text: string | undefined): text is string => text !== unde
 export function readEnvironment(env: Environment): Readonly<Record<string, unknown>> {
   const known = ENTRIES.flatMap(([, { variable }]) => (variable === undefined ? [] : [variable]));
   for (const name of Object.keys(env)) {
-    if (name.startsWith('RISKTRAIL_') && !known.includes(name) && !RESERVED_VARIABLES.includes(name)) {
+    if (name.startsWith('RISKTRAIL_') && !known.includes(name)) {
       throw new RiskTrailError('OPTION_UNKNOWN', { field: name, hint: nearest(name, known) });
     }
   }

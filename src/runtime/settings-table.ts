@@ -1,8 +1,11 @@
 /** The one table of all settings: key, environment variable, check, default, brief. `docs/settings.md` is generated from it. */
 import type { EventFamily } from '../catalog/define-events.ts';
 import type { Clock } from '../core/clock.ts';
-import { boolean, type Check, func, integer, list, number, object, oneOf, string } from '../core/options.ts';
+import { boolean, type Check, func, integer, list, nested, number, object, oneOf, string } from '../core/options.ts';
+import type { LogRule } from '../instrumentation/host.ts';
+import { INSTRUMENTATIONS, type Instrumentation } from '../instrumentation/targets.ts';
 import type { LogRecordProcessor, SpanProcessor } from '../telemetry/processor-types.ts';
+import { ALERTS_CHECK, type AlertsOptions } from './alerts-types.ts';
 
 /** Levels of the plain logger, from the most talkative to none. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'off'] as const;
@@ -41,7 +44,7 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly durableEvents?: readonly string[] | undefined;
   /** A write that takes longer than this, in milliseconds, hands further writes to a thread; 0: none does. @default 20 */
   readonly stallBudgetMs?: number | undefined;
-  /** Records that can't be written wait in memory, up to so many bytes. @default 8_000_000 */
+  /** Records that can't be written wait in memory, up to so many bytes. @default 32_000_000 */
   readonly waitBufferBytes?: number | undefined;
   /** The journal may take so many bytes of the disk; beyond them it counts as full. @default no bound */
   readonly maxBytes?: number | undefined;
@@ -96,6 +99,11 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
    */
   readonly onUntrustedTrail?: 'halt' | 'checkpoint' | 'fresh' | undefined;
   /**
+   * A start verifies the tail that it goes on from; so long after it, in milliseconds, a thread verifies the whole trail.
+   * 0: never. @default 10_000
+   */
+  readonly verifyAfterStartMs?: number | undefined;
+  /**
    * Which settings a restored breaker or set of limits has where they differ from those before the restart: those of before,
    * those given now; or its construction throws. @default 'apply'
    */
@@ -106,6 +114,16 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly auditFailure?: AuditFailure | undefined;
   /** Closes the trail in order at SIGTERM and SIGINT, too. At an exit and an uncaught exception it always is. @default true */
   readonly handleSignals?: boolean | undefined;
+  /** Whether alert rules run in the process, or how: see `docs/alerts.md`. @default false */
+  readonly alerts?: boolean | AlertsOptions | undefined;
+  /** Libraries that are instrumented where the process was started with the flag. @default all of {@link INSTRUMENTATIONS} */
+  readonly instrumentations?: readonly Instrumentation[] | undefined;
+  /** Lines of the program's loggers that become audit events. @default none */
+  readonly logRules?: readonly LogRule[] | undefined;
+  /** Hosts that outbound requests carry `traceparent` to; `*.example.com` for all below one. @default none */
+  readonly propagateTo?: readonly string[] | undefined;
+  /** What the flag does where a setting is wrong: stops the process, or lets it run without risktrail. @default 'stop' */
+  readonly onError?: 'stop' | 'continue' | undefined;
   /** The settings file. @default risktrail.config.{json,yaml,yml,ts,js,mjs} in the working directory, where there is one */
   readonly configFile?: string | undefined;
   /** Source of time; a backtest gives its own. Code only. */
@@ -154,6 +172,18 @@ const CLOCK: Check<Clock> = {
     func().accepts((value as Clock).now) &&
     func().accepts((value as Clock).monotonic),
 };
+
+const LEVELS_OF_RULES = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+const LOG_RULE: Check<LogRule> = nested<LogRule>({
+  logger: { ...string(), optional: true },
+  level: { ...oneOf(LEVELS_OF_RULES), optional: true },
+  match: {
+    expected: 'the source of a regular expression',
+    accepts: (value): value is string => typeof value === 'string' && toRegExp(value) !== undefined,
+    optional: true,
+  },
+  event: string(),
+});
 
 const FAMILY: Check<EventFamily> = {
   expected: 'what defineEvents returns',
@@ -240,7 +270,7 @@ export const SETTINGS = {
     check: integer(0, 1_000_000_000),
     variable: 'RISKTRAIL_WAIT_BUFFER_BYTES',
     kind: 'number',
-    default: 8_000_000,
+    default: 32_000_000,
     brief: 'Records that cannot be written wait in memory, up to this many bytes; what goes beyond is counted as lost.',
   },
   maxBytes: {
@@ -320,6 +350,14 @@ export const SETTINGS = {
     default: 'halt',
     brief:
       'What a start does where the trail is not to be trusted to its end: halt trading on the state of its last good checkpoint, go on from that state, or begin with nothing.',
+  },
+  verifyAfterStartMs: {
+    check: integer(0, MAX_TIMER_MS),
+    variable: 'RISKTRAIL_VERIFY_AFTER_START_MS',
+    kind: 'number',
+    default: 10_000,
+    brief:
+      'A start verifies the tail that it goes on from; so long after it, in milliseconds, a thread verifies the whole trail. 0: never.',
   },
   onConfigChange: {
     check: oneOf(['keep', 'apply', 'refuse']),
@@ -418,6 +456,42 @@ export const SETTINGS = {
     kind: 'boolean',
     default: true,
     brief: 'Closes the trail in order at SIGTERM and SIGINT, too. At an exit and an uncaught exception it always is.',
+  },
+  alerts: {
+    check: ALERTS_CHECK,
+    variable: 'RISKTRAIL_ALERTS',
+    kind: 'boolean',
+    default: false,
+    brief:
+      'Whether alert rules run in the process: `true`, or `{ rules, file, webhook, onAlert }`. See [alerts](alerts.md).',
+  },
+  instrumentations: {
+    check: list(oneOf(INSTRUMENTATIONS)),
+    variable: 'RISKTRAIL_INSTRUMENTATIONS',
+    kind: 'list',
+    default: INSTRUMENTATIONS,
+    brief:
+      'Libraries that are instrumented where the process was started with `--import risktrail/register`. See [instrumentations](instrumentations.md).',
+  },
+  logRules: {
+    check: list(LOG_RULE),
+    default: Object.freeze([]),
+    brief:
+      'Lines of the program’s loggers that become audit events: `{ logger, level, match, event }`, the first rule that fits.',
+  },
+  propagateTo: {
+    check: list(string()),
+    variable: 'RISKTRAIL_PROPAGATE_TO',
+    kind: 'list',
+    default: Object.freeze([]),
+    brief: 'Hosts that outbound requests carry `traceparent` to; `*.example.com` for all below one.',
+  },
+  onError: {
+    check: oneOf(['stop', 'continue']),
+    variable: 'RISKTRAIL_ON_ERROR',
+    default: 'stop',
+    brief:
+      'What `--import risktrail/register` does where a setting is wrong: stops the process, or lets it run without risktrail and says so. From the environment alone.',
   },
   configFile: {
     check: string(),

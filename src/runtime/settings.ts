@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { createSystemClock } from '../core/clock.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { readOptions } from '../core/options.ts';
-import { type Environment, isSet, RESERVED_VARIABLES, readEnvironment } from './settings-environment.ts';
+import { type Environment, isSet, readEnvironment } from './settings-environment.ts';
 import { findSettingsFile, loadSettingsFile, type SettingsFile } from './settings-file.ts';
 import { type RiskTrailOptions, SETTINGS, type SettingDefinition } from './settings-table.ts';
 
@@ -30,8 +30,6 @@ export type Settings = Readonly<
     [K in Optional]?: NonNullable<RiskTrailOptions[K]>;
   } & {
     redactPatterns: readonly RegExp[];
-    /** Variables that are set, known, and not yet of any effect. */
-    unusedVariables: readonly string[];
   }
 >;
 
@@ -84,7 +82,6 @@ export function resolveSettings(sources: SettingsSources, file?: SettingsFile): 
     if (values[key] !== undefined) values[key] = resolve(cwd, values[key] as string);
   }
   values['clock'] ??= createSystemClock();
-  values['unusedVariables'] = Object.freeze(RESERVED_VARIABLES.filter((name) => isSet(env[name])));
   return Object.freeze(values) as Settings;
 }
 

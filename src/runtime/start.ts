@@ -1,9 +1,9 @@
 /** Puts the rooms together: settings → journal → emitter → telemetry → trail. */
-import { diag } from '@opentelemetry/api';
 import { type Journal, openJournal } from '../audit/journal/journal.ts';
 import type { EventFamily, NoFamily } from '../catalog/define-events.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { prepareCatalog } from '../catalog/prepare.ts';
+import { createSystemClock } from '../core/clock.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { activeContextAttributes } from '../telemetry/context.ts';
 import { type AuditSink, createEmitter } from '../telemetry/emitter.ts';
@@ -11,9 +11,11 @@ import { startTelemetry, type Telemetry } from '../telemetry/providers.ts';
 import { createRedactor } from '../telemetry/redaction.ts';
 import { markAudit } from '../telemetry/sampling.ts';
 import { VERSION } from '../version.ts';
+import type { RunningAlerts } from './alerts.ts';
+import type { AlertsOptions } from './alerts-types.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
 import { createFailures, type Failures } from './failures.ts';
-import { trailResource } from './health-line.ts';
+import { healthAttributes, trailResource } from './health-line.ts';
 import { type Restored, refuseOtherService, restoreRisk } from './restore.ts';
 import type { RiskTrail } from './risk-trail.ts';
 import { RunningTrail } from './running-trail.ts';
@@ -42,7 +44,6 @@ export async function startRiskTrail<F extends EventFamily = NoFamily>(
   starting = true;
   try {
     const settings = await readSettings({ options });
-    warnOfUnused(settings.unusedVariables);
     const trail = await assemble(settings);
     setCurrentTrail(trail as RiskTrail);
     return trail as unknown as RiskTrail<F>;
@@ -51,17 +52,11 @@ export async function startRiskTrail<F extends EventFamily = NoFamily>(
   }
 }
 
-function warnOfUnused(variables: readonly string[]): void {
-  try {
-    for (const name of variables) diag.warn(`risktrail: ${name} is set and has no effect yet`);
-  } catch {
-    // The program's diag logger throws: that is no reason not to start.
-  }
-}
-
 /** What the trail's first records tell of the settings: plain values, no objects of code. */
 function describeSettings(settings: Settings): Record<string, unknown> {
-  const { clock, events, spanProcessors, logProcessors, redactPatterns, unusedVariables, ...plain } = settings;
+  const { clock, events, spanProcessors, logProcessors, redactPatterns, ...known } = settings;
+  // Addresses of webhooks are secrets, and callbacks are code.
+  const plain = { ...known, alerts: known.alerts !== false };
   return { ...plain, redactPatterns: redactPatterns.map(String) };
 }
 
@@ -81,6 +76,11 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
   const catalog = prepareCatalog(settings.events === undefined ? [] : [settings.events as EventFamily]);
   const shipper = shipperSettings(settings, process.env);
   checkAnchors(settings);
+  const alertsOptions = alertsOf(settings);
+  // Loaded where they run: a start without them is quicker.
+  const alerting = alertsOptions === undefined ? undefined : await import('./alerts.ts');
+  const alertRules = (await alerting?.loadAlertRules(alertsOptions as AlertsOptions)) ?? [];
+  let alerts: RunningAlerts | undefined;
   let services: TrailServices | undefined;
   let trail: RunningTrail | undefined;
   const reclaim = async () => (await services?.reclaim()) ?? 0;
@@ -91,6 +91,10 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     redactor,
     sink: journal ?? NO_SINK,
     contextAttributes: activeContextAttributes,
+    observe(name, severityNumber, timeMs, attributes) {
+      trail?.observe(name, timeMs, attributes);
+      alerts?.observe(name, severityNumber, timeMs, attributes);
+    },
     markAudit,
     report,
   });
@@ -102,6 +106,21 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
       services = new TrailServices({ settings, journal, shipper, emit, report, warn: failures.warn });
     }
     restored = await restoreRisk(settings, journal);
+    if (alertsOptions !== undefined && alerting !== undefined && journal !== undefined) {
+      const machine = createSystemClock();
+      alerts = new alerting.RunningAlerts({
+        options: alertsOptions,
+        rules: alertRules,
+        service: settings.serviceName,
+        clock: settings.clock,
+        left: await openAlertsOf(settings, journal, report),
+        healthIntervalMs: settings.auditHealthIntervalMs,
+        emit: (event) => trail?.emit(event.name, event.attributes),
+        report,
+        warn: failures.warn,
+        health: () => healthAttributes(machine.now(), journal.stats(), services?.health().shipping),
+      });
+    }
     telemetry = await startTelemetry({
       serviceName: settings.serviceName,
       serviceVersion: settings.serviceVersion,
@@ -125,13 +144,34 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     failures,
     journal,
     services,
+    alerts,
     emitter,
     telemetry,
     redactor,
     configuration,
     restored,
   });
+  alerts?.start();
   return trail;
+}
+
+/** How alerts run; undefined where they don't. */
+function alertsOf({ alerts, disabled }: Settings): AlertsOptions | undefined {
+  if (alerts === false || disabled) return undefined;
+  return alerts === true ? {} : alerts;
+}
+
+/** What an earlier process left open. A trail that can't be read costs no start: an alert may be raised again. */
+async function openAlertsOf({ dataDir, restore }: Settings, journal: Journal, report: Failures['report']) {
+  if (!restore) return [];
+  const { stream, streamId } = journal;
+  try {
+    const { readOpenAlerts } = await import('./alerts-restore.ts');
+    return await readOpenAlerts(dataDir, stream.slice(0, stream.lastIndexOf('/')), streamId);
+  } catch (error) {
+    report(error, 'alerts restore');
+    return [];
+  }
 }
 
 function openTrailJournal(

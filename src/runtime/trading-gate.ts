@@ -61,7 +61,10 @@ export interface TradingGate {
   halt(act: TimedGateAct): void;
   /** Lets only reducing orders through, by hand. It replaces an earlier manual halt of the same scope. */
   reduce(act: TimedGateAct): void;
-  /** Withdraws what was demanded by hand, and a halt after an untrusted restart; other sources' demands stand. Refused and recorded without actor or reason. */
+  /**
+   * Withdraws what was demanded by hand, a halt after an untrusted restart or a difference from the venue, and what other
+   * processes of the account demand; other sources' demands stand. Refused and recorded without actor or reason.
+   */
   resume(act: GateAct): void;
   /** Halts, then cancels the orders given, all at once; each order's outcome is an event and in the result. Never rejects. */
   killSwitch(options: KillSwitchOptions): Promise<readonly OrderOutcome[]>;
@@ -74,14 +77,23 @@ export interface TradingGate {
 }
 
 /** What the gate needs of its trail. */
-export type GateHost = Pick<TrailHost, 'clock' | 'emit' | 'report' | 'onSnapshot'>;
+export interface GateHost extends Pick<TrailHost, 'clock' | 'emit' | 'report' | 'onSnapshot'> {
+  /** Account that the service trades. */
+  readonly accountId?: string | undefined;
+}
 
 /** @param state demands to go on from after a restart; those whose time is over end at once */
 export function createTradingGate(host: GateHost, state: TradingStateState = INITIAL_TRADING_STATE): TradingGate {
   return new InstrumentedGate(host, state);
 }
 
-const MANUAL = 'manual';
+/** Source of what a person demands. */
+export const MANUAL_SOURCE = 'manual';
+const MANUAL = MANUAL_SOURCE;
+/** Beginning of the sources of what another process of the account demands; a person's `resume` withdraws it here. */
+export const PEER_SOURCE = 'peer:';
+/** Source of a halt because the venue holds something else than the trail; a person's `resume` withdraws it. */
+export const VENUE_SOURCE = 'venue_reconciliation';
 /** Source of the halt with which a service starts whose trail is not to be trusted; a person's `resume` withdraws it. */
 export const RESTORE_SOURCE = 'restore';
 const ACT_FIELDS = ['actor', 'reason', 'scope', 'untilMs'] as const;
@@ -135,11 +147,19 @@ class InstrumentedGate implements TradingGate {
     this.#endTimed();
     // Without a question every scope but the global one is unknown, and nothing is known to reduce risk.
     try {
-      return answerGate(this.#state, question ?? { reduces: false });
+      return answerGate(this.#state, this.#ofAccount(question ?? { reduces: false }));
     } catch (error) {
       this.#host.report(error, 'trading gate');
-      return answerGate(this.#state, { reduces: false });
+      return answerGate(this.#state, { reduces: false, accountId: this.#host.accountId });
     }
+  }
+
+  /** A question that names no account is about the one that the service trades. */
+  #ofAccount(question: GateQuestion): GateQuestion {
+    const { accountId } = this.#host;
+    return this.#state.demands.length === 0 || accountId === undefined || question.accountId !== undefined
+      ? question
+      : { ...question, accountId };
   }
 
   halt(act: TimedGateAct): void {
@@ -161,7 +181,8 @@ class InstrumentedGate implements TradingGate {
       return;
     }
     // Only what is in force gives an event.
-    for (const source of [MANUAL, RESTORE_SOURCE]) {
+    const peers = this.#state.demands.filter((one) => one.source.startsWith(PEER_SOURCE)).map((one) => one.source);
+    for (const source of [MANUAL, RESTORE_SOURCE, VENUE_SOURCE, ...peers]) {
       this.#apply({ type: 'demand', demand: { source, state: 'ACTIVE', actor, reason, scope } });
     }
   }

@@ -245,7 +245,10 @@ class InstrumentedTrailingStops implements TrailingStops {
         return [];
       }
       const stops = this.#stops.meantBy(key);
-      if (stops.length === 0) return [];
+      if (stops.length === 0) {
+        this.#priceOfNone(operation, key, input);
+        return [];
+      }
       const now = this.#host.clock.now();
       const steps = stops.map((stop) => this.#guard(operation, undefined, () => step(stop, now)) ?? failedStep(stop));
       for (const { stop } of steps) this.#stops.hold(stop);
@@ -253,13 +256,27 @@ class InstrumentedTrailingStops implements TrailingStops {
       const inputs: CatalogEvent[] = [];
       if (this.#host.recordInputs === 'all') {
         const { id, symbol } = stops[0]!;
-        const event = input(key === symbol ? { symbol } : { symbol, stopId: id });
+        const manager = this.#name;
+        const event = input(key === symbol ? { symbol, manager } : { symbol, stopId: id, manager });
         if (event !== undefined) inputs.push(event);
       }
       const decisions = this.#record(operation, stops[0]!.symbol, inputs, steps);
       for (const decision of decisions) if (decision.action === 'TRIGGER') this.#triggered(decision);
       return decisions;
     });
+  }
+
+  /** No stop stands on it; under other parameters one might. */
+  #priceOfNone(
+    operation: 'tick' | 'bar',
+    symbol: string,
+    input: (target: InputTarget) => CatalogEvent | undefined,
+  ): void {
+    const event =
+      this.#host.recordInputs === 'all'
+        ? this.#guard(operation, undefined, () => input({ symbol, manager: this.#name }))
+        : undefined;
+    if (event !== undefined) this.#record(operation, symbol, [event], []);
   }
 
   #record(

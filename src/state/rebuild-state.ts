@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { streamDirectory } from '../audit/journal/streams.ts';
 import type { VerifierKey } from '../audit/proof/note.ts';
+import type { RecordedEvent } from '../risk/recorded-event.ts';
 import { RiskStateFold } from '../risk/risk-state.ts';
-import { isFolded, isIntact, type PreviousOf, previousOf, toRecordedEvent } from './stream-record.ts';
+import { intactEvent, isFolded, type PreviousOf, previousOf, toRecordedEvent } from './stream-record.ts';
 import { StreamTail } from './stream-tail.ts';
 import { readVerifiedPrefix } from './verified-prefix.ts';
 
@@ -31,6 +32,8 @@ export interface RebuildOptions {
   readonly until?: bigint | undefined;
   /** Only records of `stream` with smaller numbers: what the process that reads wrote itself comes behind. */
   readonly below?: number | undefined;
+  /** This process's journal goes on with `stream`, and has checked the hashes and roots of its open segment just now. */
+  readonly recovered?: boolean | undefined;
 }
 
 /** More streams than this that each end without a round of snapshots are no trail of ours. */
@@ -50,9 +53,12 @@ async function rebuild(options: RebuildOptions, anchor: string | undefined, dept
   if (!existsSync(directory)) return nothing(`stream ${stream} is missing`);
   const tail = new StreamTail(directory, stream, until);
   const at = await tail.toRound();
-  const check = keys === undefined ? undefined : await tail.check(keys, anchor);
-  const end = at ?? tail.places.length - 1;
-  const problem = check?.problem ?? tail.problem ?? (keys === undefined ? undefined : changedRecord(tail, end));
+  const check = keys === undefined ? undefined : await tail.check(keys, anchor, options.recovered);
+  // An earlier round costs no more reading, and shows whether the newest one says what the events come to: they win.
+  const end = tail.findEarlierRound() ?? at ?? tail.places.length - 1;
+  const events: RecordedEvent[] = [];
+  const unread = check?.problem ?? tail.problem;
+  const problem = unread ?? (keys === undefined ? undefined : changedRecord(tail, end, events));
   if (problem !== undefined && keys !== undefined) return fromPrefix(options, directory, problem, depth);
 
   let before: RebuiltState | undefined;
@@ -72,7 +78,7 @@ async function rebuild(options: RebuildOptions, anchor: string | undefined, dept
     if (place.sequence >= signedSize && !place.event.startsWith('audit.')) unsigned++;
     if (isFolded(place.event) || place.event.startsWith('audit.')) {
       if (isFolded(place.event)) folded++;
-      fold.apply(toRecordedEvent(place));
+      fold.apply(events[index] ?? toRecordedEvent(place));
     }
   }
   const newer = fold.unreadable > 0 ? 'it holds events of a newer version' : undefined;
@@ -92,16 +98,24 @@ const nothing = (problem: string | undefined): RebuiltState => ({
 async function goBack(options: RebuildOptions, previous: PreviousOf | undefined, depth: number) {
   if (previous === undefined) return undefined;
   if (depth >= MAX_STREAMS) return nothing(`more than ${MAX_STREAMS} streams end without a snapshot of every layer`);
-  return rebuild({ ...options, stream: previous.stream, below: undefined }, previous.checkpoint, depth + 1);
+  return rebuild(
+    { ...options, stream: previous.stream, below: undefined, recovered: false },
+    previous.checkpoint,
+    depth + 1,
+  );
 }
 
-/** The newest record that was changed, among those that are folded. */
-function changedRecord(tail: StreamTail, end: number): string | undefined {
+/**
+ * The newest record that was changed, among those that are folded.
+ * @param events put in here by index: a line is parsed once
+ */
+function changedRecord(tail: StreamTail, end: number, events: RecordedEvent[]): string | undefined {
   for (let index = 0; index <= end; index++) {
     const place = tail.places[index]!;
-    if ((isFolded(place.event) || place.sequence === 0) && !isIntact(place, tail.stream)) {
-      return `record ${place.sequence} was changed`;
-    }
+    if (place.sequence >= tail.soundFrom || (!isFolded(place.event) && place.sequence !== 0)) continue;
+    const event = intactEvent(place, tail.stream);
+    if (event === undefined) return `record ${place.sequence} was changed`;
+    events[index] = event;
   }
   return undefined;
 }

@@ -69,22 +69,27 @@ function recordOf(line: string): OtlpLogRecord | undefined {
 }
 
 /** Whether a line is the record of its stream that its place says, unchanged. */
-export function isIntact(place: RecordPlace, stream: string): boolean {
+export const isIntact = (place: RecordPlace, stream: string): boolean => intactEvent(place, stream) !== undefined;
+
+/** A line as the folds read it; undefined where it is not the record of its stream that its place says, or was changed. */
+export function intactEvent(place: RecordPlace, stream: string): RecordedEvent | undefined {
   const record = recordOf(place.line);
   const form = record === undefined ? undefined : auditForm(record);
-  return (
+  const intact =
     form?.text !== undefined &&
     form.stream === stream &&
     form.sequence === place.sequence &&
     form.claim === place.claim &&
     record!.eventName === place.event &&
-    leafHashBase64(form.text) === place.claim
-  );
+    leafHashBase64(form.text) === place.claim;
+  return intact ? eventOf(place, record) : undefined;
 }
 
 /** A line as the folds read it. */
-export function toRecordedEvent(place: RecordPlace): RecordedEvent {
-  const attributes = plainAttributes(recordOf(place.line)?.attributes);
+export const toRecordedEvent = (place: RecordPlace): RecordedEvent => eventOf(place, recordOf(place.line));
+
+function eventOf(place: RecordPlace, record: OtlpLogRecord | undefined): RecordedEvent {
+  const attributes = plainAttributes(record?.attributes);
   const recordId = attributes['audit.record.id'];
   return {
     name: place.event,
@@ -97,10 +102,11 @@ export function toRecordedEvent(place: RecordPlace): RecordedEvent {
 /** Decimal nanoseconds as they are. */
 export const nanosOf = (nanos: string): bigint => (/^\d{1,20}$/.test(nanos) ? BigInt(nanos) : 0n);
 
-/** Decimal nanoseconds as milliseconds, with the microseconds in the fraction. */
+/** Decimal nanoseconds as milliseconds, with the microseconds in the fraction: exactly what the writer's clock had. */
 export function timeMsOf(nanos: string): number {
-  const time = Number(nanos);
-  return Number.isFinite(time) ? Math.floor(time / 1000) / 1000 : 0;
+  const seconds = Number(nanos.slice(0, -9));
+  const rest = Number(nanos.slice(-9));
+  return Number.isFinite(seconds) && Number.isFinite(rest) ? seconds * 1000 + Math.floor(rest / 1000) / 1000 : 0;
 }
 
 /** The note that a checkpoint record holds. */

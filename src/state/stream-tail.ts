@@ -30,13 +30,15 @@ export class StreamTail {
   problem: string | undefined;
   /** The stream's first record is among `places`. */
   complete = false;
+  /** From this number on each record was found to be what its hash says, and to lie under the roots that were signed. */
+  soundFrom = Number.POSITIVE_INFINITY;
   readonly #batches: AsyncGenerator<readonly string[], void, undefined>;
   readonly #until: bigint | undefined;
   #ended = false;
   #torn = false;
   /** Index below which rounds were looked for. */
   #looked = 0;
-  #snapshots = new Set<string>();
+  readonly #snapshots = new Set<string>();
   #round: number | undefined;
 
   /**
@@ -117,7 +119,22 @@ export class StreamTail {
    * From there on the events alone give the state of every layer.
    */
   findRound(): number | undefined {
-    for (; this.#round === undefined && this.#looked < this.places.length; this.#looked++) {
+    this.#round ??= this.#nextRound();
+    return this.#round;
+  }
+
+  /**
+   * The whole round before that, where it stands among what was read. From there on the events show whether the newest round
+   * says what they come to.
+   */
+  findEarlierRound(): number | undefined {
+    if (this.#round === undefined) return undefined;
+    this.#snapshots.clear();
+    return this.#nextRound();
+  }
+
+  #nextRound(): number | undefined {
+    for (; this.#looked < this.places.length; this.#looked++) {
       const place = this.places[this.#looked]!;
       if (!place.event.endsWith('snapshot') || !place.event.startsWith('risk.') || !this.isWithin(place)) continue;
       const event = toRecordedEvent(place);
@@ -127,10 +144,10 @@ export class StreamTail {
       }
       const layers = event.attributes[ROUND_LAYERS];
       if (Array.isArray(layers) && layers.every((one) => one === TRADING_STATE_KEY || this.#snapshots.has(one))) {
-        this.#round = this.#looked;
+        return this.#looked++;
       }
     }
-    return this.#round;
+    return undefined;
   }
 
   /** Reads on until a round is whole, or the stream's beginning is there. @returns the round's index */
@@ -143,10 +160,12 @@ export class StreamTail {
    * Checks roots and the newest signature over the tail: from where the writer noted the tree's frontier, else from the
    * stream's beginning.
    * @param anchor a note kept in a later stream
+   * @param recovered the journal has gone on with this stream, and has read it from that frontier on: hashes and roots are
+   *   what they should be, and only whose signature they bear is still to be seen
    */
-  async check(keys: readonly VerifierKey[], anchor?: string): Promise<TailCheck> {
+  async check(keys: readonly VerifierKey[], anchor?: string, recovered = false): Promise<TailCheck> {
     try {
-      const signedSize = await this.#check(keys, anchor);
+      const signedSize = await this.#check(keys, anchor, recovered);
       return { problem: this.problem, signedSize };
     } catch (error) {
       if (!(error instanceof Untrusted)) throw error;
@@ -154,7 +173,7 @@ export class StreamTail {
     }
   }
 
-  async #check(keys: readonly VerifierKey[], anchor: string | undefined): Promise<number> {
+  async #check(keys: readonly VerifierKey[], anchor: string | undefined, recovered: boolean): Promise<number> {
     const newest = this.places[0];
     if (newest === undefined) return 0;
     const stored = storedFrontier(this.directory, this.stream);
@@ -187,6 +206,10 @@ export class StreamTail {
       const opened = openNote(last.note, keys);
       if ('error' in opened)
         throw new Untrusted(`the newest checkpoint is not signed by the service's key: ${opened.error}`);
+    }
+    if (recovered) {
+      this.soundFrom = from.size;
+      return last !== undefined && last.size >= from.size ? last.size : 0;
     }
     let signedSize = 0;
     const tree = from;

@@ -55,6 +55,17 @@ export interface EmitterCounts {
   readonly failed: number;
 }
 
+/**
+ * Looks at events as they were recorded: masked, with their context, `audit.record.id` among the attributes of an audit event.
+ * @param timeMs epoch milliseconds
+ */
+export type EventObserver = (
+  name: string,
+  severityNumber: number,
+  timeMs: number,
+  attributes: Readonly<Record<string, unknown>>,
+) => void;
+
 export interface EmitterOptions {
   readonly catalog: Catalog;
   readonly clock: Clock;
@@ -62,6 +73,8 @@ export interface EmitterOptions {
   readonly sink: AuditSink;
   /** Attributes of the active context, ready to be copied. */
   contextAttributes(active: Context): Readonly<Record<string, unknown>> | undefined;
+  /** Told of each event of the catalogue's kind once it is recorded, as it was recorded. Must not throw. */
+  readonly observe?: EventObserver | undefined;
   /** Told of the span that an audit event is in; says whether that span is kept. */
   markAudit(active: Context): boolean;
   report(error: unknown, where: string): void;
@@ -136,7 +149,7 @@ function spanOf(active: Context): SpanContext | undefined {
 }
 
 export function createEmitter(options: EmitterOptions): Emitter {
-  const { catalog, clock, redactor, sink, report } = options;
+  const { catalog, clock, redactor, sink, report, observe } = options;
   const newRecordId = createUuidV7();
   const counts = { audit: 0, telemetry: 0, coerced: 0, invalid: 0, missing: 0, failed: 0 };
   let logger: Logger | undefined;
@@ -286,6 +299,10 @@ export function createEmitter(options: EmitterOptions): Emitter {
     }
   }
 
+  function tell({ event, severityNumber, time, attributes }: Prepared): void {
+    observe?.(event.name, severityNumber, time[0] * 1000 + time[1] / 1e6, attributes);
+  }
+
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
@@ -316,20 +333,18 @@ export function createEmitter(options: EmitterOptions): Emitter {
     const attributes = prepareAttributes(event, record.attributes as Record<string, unknown>, active, time[0] * 1000);
     // So that later processors can tell it from telemetry.
     record.setAttribute('audit.record.id', attributes['audit.record.id'] as string);
-    append(
-      {
-        event,
-        attributes,
-        severityNumber: record.severityNumber ?? event.severityNumber,
-        severityText: record.severityText ?? event.severityText,
-        body:
-          typeof record.body === 'string' && record.body !== '' ? redactor.text(record.body) : event.body(attributes),
-        time,
-        taken: false,
-        recorded: false,
-      },
-      record.spanContext,
-    );
+    const prepared: Prepared = {
+      event,
+      attributes,
+      severityNumber: record.severityNumber ?? event.severityNumber,
+      severityText: record.severityText ?? event.severityText,
+      body: typeof record.body === 'string' && record.body !== '' ? redactor.text(record.body) : event.body(attributes),
+      time,
+      taken: false,
+      recorded: false,
+    };
+    append(prepared, record.spanContext);
+    tell(prepared);
   }
 
   function toLogger(prepared: Prepared, active: Context): void {
@@ -391,7 +406,10 @@ export function createEmitter(options: EmitterOptions): Emitter {
       } finally {
         pending = outer;
       }
-      if (prepared?.event.class !== 'audit') return undefined;
+      if (prepared?.event.class !== 'audit') {
+        if (prepared !== undefined) tell(prepared);
+        return undefined;
+      }
       // Not yet taken either where the provider was shut down or switched off: the trail records all the same.
       if (!prepared.taken) {
         try {
@@ -401,6 +419,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
           return undefined;
         }
       }
+      tell(prepared);
       return prepared.recorded ? (prepared.attributes['audit.record.id'] as string) : undefined;
     },
     counts: () => ({ ...counts }),

@@ -28,7 +28,7 @@ import { createAttachedTracer, guardLogProcessor, guardSpanProcessor } from './p
 import { RedactingLogRecordProcessor } from './redacting-processors.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
 import { type ResourceOptions, resourceAttributes } from './resource.ts';
-import { createSdk, hasTracerProvider, installContextManager } from './sdk.ts';
+import { createSdk, hasTracerProvider, installContextManager, needsNodeSdk } from './sdk.ts';
 
 /** Instrumentation scope of everything that risktrail itself emits. */
 export const SCOPE = 'risktrail';
@@ -167,7 +167,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   // Loading NodeSDK takes most of the start; the exporters are loaded meanwhile.
   const [pipeline] = await Promise.all([
     createPipeline(options, env, disabled),
-    own ? import('@opentelemetry/sdk-node') : undefined,
+    own && needsNodeSdk(env) ? import('@opentelemetry/sdk-node') : undefined,
   ]);
   const provider = createLoggerProvider(options, resource, pipeline, redactor);
   const ends: (() => Promise<unknown>)[] = [];

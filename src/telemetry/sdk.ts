@@ -1,8 +1,9 @@
 /** The parts of OpenTelemetry that are global: NodeSDK with our ids, sampler and processors, and the context manager. */
 import { context, createContextKey, ProxyTracerProvider, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Resource } from '@opentelemetry/resources';
-import type { SpanProcessor } from '@opentelemetry/sdk-trace';
+import { type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { createIdGenerator } from './correlation.ts';
 import { wantsMetrics } from './exporters.ts';
 import { createContextSpanProcessor, guardSpanProcessor } from './processors.ts';
@@ -36,27 +37,75 @@ export interface Sdk {
   shutdown(): Promise<void>;
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
+const PROPAGATORS = { tracecontext: W3CTraceContextPropagator, baggage: W3CBaggagePropagator } as const;
+const DEFAULT_PROPAGATORS = 'tracecontext,baggage';
+
+/** The propagators that the variable names; undefined where one is none of the two that every service has. */
+function namedPropagators(env: Env): readonly (keyof typeof PROPAGATORS)[] | undefined {
+  const names = (env['OTEL_PROPAGATORS']?.trim() || DEFAULT_PROPAGATORS).split(',').map((name) => name.trim());
+  return names.every((name) => Object.hasOwn(PROPAGATORS, name)) ? (names as (keyof typeof PROPAGATORS)[]) : undefined;
+}
+
+/** What only NodeSDK reads from the environment. Loading it takes longer than all the rest of a start. */
+export const needsNodeSdk = (env: Env): boolean =>
+  wantsMetrics(env) ||
+  namedPropagators(env) === undefined ||
+  Object.keys(env).some(
+    (name) =>
+      /^OTEL_(?:LOG_LEVEL$|(?:SPAN|EVENT|LINK|ATTRIBUTE)_.*_LIMIT$|NODE_EXPERIMENTAL_)/.test(name) && env[name]?.trim(),
+  );
+
+/** Traces, context and propagation as NodeSDK starts them, where nothing asks for more. */
+function createLightSdk(
+  spanProcessors: readonly SpanProcessor[],
+  resource: Resource,
+  env: Env,
+  report: (error: unknown, where: string) => void,
+): Sdk {
+  const provider = new TracerProvider({
+    resource,
+    sampler: createAuditSampler(env, report),
+    idGenerator: createIdGenerator(),
+    spanProcessors: [...spanProcessors],
+  });
+  return {
+    start() {
+      installContextManager();
+      if (propagation.fields().length === 0) {
+        const propagators = (namedPropagators(env) ?? []).map((name) => new PROPAGATORS[name]());
+        propagation.setGlobalPropagator(new CompositePropagator({ propagators }));
+      }
+      trace.setGlobalTracerProvider(provider);
+    },
+    shutdown: () => provider.shutdown(),
+  };
+}
+
 /** NodeSDK, but for logs: theirs would cut records by the limits of the environment. */
 export async function createSdk(
   spanProcessors: readonly SpanProcessor[],
   resource: Resource,
   redactor: Redactor,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
   report: (error: unknown, where: string) => void,
 ): Promise<Sdk> {
-  const { NodeSDK } = await import('@opentelemetry/sdk-node');
   // Where nobody is given the spans (no exporter, no processor of the service's), they need no attributes and no masking.
   const seen = spanProcessors.length > 0;
   const processors: SpanProcessor[] = [
     createParentTracker(),
     ...(seen ? [createContextSpanProcessor(), new RedactingSpanProcessor(redactor), ...spanProcessors] : []),
   ];
+  const guardedProcessors = processors.map((processor) => guardSpanProcessor(processor, report));
+  if (!needsNodeSdk(env)) return createLightSdk(guardedProcessors, resource, env, report);
+  const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
     sampler: createAuditSampler(env, report),
     idGenerator: createIdGenerator(),
-    spanProcessors: processors.map((processor) => guardSpanProcessor(processor, report)),
+    spanProcessors: guardedProcessors,
     ...(wantsMetrics(env) ? {} : { metricReaders: [] }),
     // Whoever came first stays; `null` is NodeSDK's word for "none", which its type leaves out for the manager.
     ...(hasContextManager() ? { contextManager: null as never } : {}),

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
+import { checkTrailSnapshots } from '../../src/analysis/semantic-check.ts';
 import { queryTrail } from '../../src/analysis/trail-query.ts';
 import { verifyDirectory } from '../support/verify.ts';
 
@@ -122,6 +123,9 @@ describe('the demo', () => {
 
   it('leaves a trail that verifies to the last record', async () => {
     expect(await verifyDirectory(first.dir, { strict: true })).toEqual({ exitCode: 0, findings: [] });
+    const semantic = await checkTrailSnapshots([first.dir]);
+    expect(semantic).toMatchObject({ ok: true, findings: [] });
+    expect(semantic.compared).toBeGreaterThan(1000);
   });
 
   it('records nothing that had to be changed, is missing or is unknown', () => {

@@ -221,8 +221,6 @@ describe('what goes wrong in observing changes no decision and no record', () =>
   it('a diag logger that throws, also while something else fails', async () => {
     const logger = { error: boom, warn: boom, info: boom, debug: boom, verbose: boom };
     diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-    process.env['RISKTRAIL_INSTRUMENTATIONS'] = 'ccxt';
-    onTestFinished(() => void delete process.env['RISKTRAIL_INSTRUMENTATIONS']);
     const outcome = await run({ options: { logProcessors: [badLogs], spanProcessors: [badSpans] } });
     expect(outcome).toMatchObject({ decisions: calm.decisions, events: calm.events, exitCode: 0 });
     expect(outcome.health.failures.byWhere['Object.onEmit']).toBeGreaterThan(20);

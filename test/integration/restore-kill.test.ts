@@ -5,7 +5,8 @@ import { readTrail, temporaryDirectory } from '../support/trail.ts';
 const START = Date.UTC(2024, 0, 2, 14, 30);
 const at = (ms: number) => ({ startMs: START + ms });
 
-describe.concurrent('after kill -9 a service goes on where it was', () => {
+// Each test starts several processes, and they all run at once.
+describe.concurrent('after kill -9 a service goes on where it was', { timeout: 180_000 }, () => {
   it('an open breaker: the rest of its wait counts from when it opened, and trading stays halted', async () => {
     const dataDir = temporaryDirectory();
     const before = await runRestartChild(dataDir, 'open', at(0));

@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest';
 import type { CatalogEvent } from '../../src/catalog/events.ts';
 import { limitsSnapshot } from '../../src/risk/portfolio-limits/state.ts';
 import type { RecordedEvent } from '../../src/risk/recorded-event.ts';
-import { checkSnapshots, foldRiskState, type RiskState, RiskStateFold } from '../../src/risk/risk-state.ts';
+import {
+  breakerKey,
+  checkSnapshots,
+  foldRiskState,
+  limitsKey,
+  type RiskState,
+  RiskStateFold,
+  snapshotLayer,
+  stopsKey,
+} from '../../src/risk/risk-state.ts';
 import type { Upcaster } from '../../src/risk/upcast.ts';
 import { type CircuitBreaker, createCircuitBreaker, type Permit } from '../../src/runtime/circuit-breaker.ts';
 import { createPortfolioLimits, type PortfolioLimits } from '../../src/runtime/portfolio-limits.ts';
@@ -36,11 +45,19 @@ interface Process {
 class Trail {
   readonly events: RecordedEvent[] = [];
 
-  take(host: FakeHost): void {
+  /** @param old as a process of the version before would have written them */
+  take(host: FakeHost, old = false): void {
     for (const { name, recordId, attributes, atMs } of host.events.splice(0)) {
-      this.events.push({ name, recordId, attributes, timeMs: atMs });
+      const written = old && name === 'risk.trailing_stop.add' ? ofVersion1(attributes) : attributes;
+      this.events.push({ name, recordId, attributes: written, timeMs: atMs });
     }
   }
+}
+
+/** The beginning of a stop as it was written before its context stood by itself. */
+function ofVersion1(attributes: RecordedEvent['attributes']): RecordedEvent['attributes'] {
+  const { 'risk.trailing_stop.context': _, 'risk.schema.version': __, ...rest } = attributes;
+  return rest;
 }
 
 let processes = 0;
@@ -131,10 +148,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   ),
   {
     weight: 3,
-    arbitrary: fc.tuple(id, price, fc.constantFrom('long' as const, 'short' as const)).map(
-      ([one, entryPrice, side]): Act =>
+    arbitrary: fc.tuple(id, price, fc.constantFrom('long' as const, 'short' as const), fc.boolean()).map(
+      ([one, entryPrice, side, has]): Act =>
         ({ stops }) =>
-          stops.add({ id: one, symbol: 'AAPL', side, entryPrice, quantity: 10 }),
+          stops.add({ id: one, symbol: 'AAPL', side, entryPrice, quantity: 10, ...(has ? { strategyId: 's1' } : {}) }),
     ),
   },
   {
@@ -198,7 +215,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     ),
   {
     weight: 4,
-    arbitrary: fc.constantFrom(1, 900, 3_000, 5_000, 40_000_000).map(
+    arbitrary: fc.constantFrom(0.457, 1, 900, 3_000.001, 5_000, 40_000_000).map(
       (ms): Act =>
         ({ host }) =>
           host.clock.advance(ms),
@@ -228,23 +245,46 @@ const folded = (state: RiskState) => ({
   stops: (state.stops.get('default')?.stops ?? []).map(({ cursor: _, ...stop }) => stop),
 });
 
-const history = fc.array(fc.oneof({ weight: 12, arbitrary: act }, fc.record({ cut: fc.nat() })), {
+/** What happens, with a process that is killed and goes on now and then, in this version or the one before. */
+const history = fc.array(fc.oneof({ weight: 12, arbitrary: act }, fc.record({ cut: fc.nat(), old: fc.boolean() })), {
   maxLength: 60,
   size: 'max',
 });
 
+/** Where a round of snapshots begins that holds every layer which had anything to say. */
+function wholeRounds(events: readonly RecordedEvent[]): number[] {
+  const fold = new RiskStateFold();
+  const rounds: number[] = [];
+  events.forEach((event, index) => {
+    fold.apply(event);
+    if (event.name !== 'risk.trading_state_snapshot') return;
+    const { breakers, limits, stops } = fold.state();
+    const after = events.slice(index + 1);
+    const end = after.findIndex((one) => !/[._]snapshot$/.test(one.name) || one.name === event.name);
+    const held = new Set(after.slice(0, end < 0 ? undefined : end).map((one) => snapshotLayer(one)));
+    const layers = [
+      ...Array.from(breakers.keys(), breakerKey),
+      ...Array.from(limits.keys(), limitsKey),
+      ...Array.from(stops.keys(), stopsKey),
+    ];
+    if (layers.length > 0 && layers.every((one) => held.has(one))) rounds.push(index);
+  });
+  return rounds;
+}
+
 describe('the risk state of all layers, under any history', () => {
-  it('folding the events gives the live state at every point, through crashes at any record and restarts', () => {
+  it('folding the events gives the live state at every point, through crashes at any record, restarts and changes of version', () => {
     fc.assert(
-      fc.property(history, (steps) => {
+      fc.property(history, fc.boolean(), (steps, oldFirst) => {
         const clock = createFakeHost({ startMs: START_MS }).clock;
         const trail = new Trail();
         let process = begin(clock, undefined);
+        let old = oldFirst;
         const compare = () => {
           // Asking brings about what is due, which is recorded.
           const now = live(process);
           const asked = process.host.gate.snapshot().demands;
-          trail.take(process.host);
+          trail.take(process.host, old);
           const state = foldRiskState(trail.events);
           expect(folded(state)).toEqual(now);
           expect(state.tradingState.demands).toEqual(asked);
@@ -254,7 +294,8 @@ describe('the risk state of all layers, under any history', () => {
           if (typeof step === 'function') step(process);
           else {
             // kill -9: any number of the newest records is not there.
-            trail.take(process.host);
+            trail.take(process.host, old);
+            old = step.old;
             const first = trail.events.findLastIndex((one) => one.name === 'system.start') + 1;
             trail.events.splice(Math.max(first, trail.events.length - (step.cut % 8)));
             const fold = new RiskStateFold();
@@ -269,6 +310,40 @@ describe('the risk state of all layers, under any history', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it('folding from any whole round of snapshots on gives the live state, and no snapshot disagrees, through restarts too', () => {
+    let rounds = 0;
+    fc.assert(
+      fc.property(history, (steps) => {
+        const clock = createFakeHost({ startMs: START_MS }).clock;
+        const trail = new Trail();
+        let process = begin(clock, undefined);
+        for (const step of steps) {
+          if (typeof step === 'function') step(process);
+          else {
+            process.host.takeSnapshots();
+            trail.take(process.host);
+            const first = trail.events.findLastIndex((one) => one.name === 'system.start') + 1;
+            trail.events.splice(Math.max(first, trail.events.length - (step.cut % 8)));
+            process = begin(clock, foldRiskState(trail.events));
+          }
+        }
+        const now = live(process);
+        const asked = process.host.gate.snapshot().demands;
+        trail.take(process.host);
+        for (const from of wholeRounds(trail.events)) {
+          rounds += 1;
+          const fold = new RiskStateFold();
+          for (const event of trail.events.slice(from)) fold.apply(event);
+          expect(folded(fold.state())).toEqual(now);
+          expect(fold.state().tradingState.demands).toEqual(asked);
+          expect(fold.findings).toEqual([]);
+        }
+      }),
+      { numRuns: 200 },
+    );
+    expect(rounds).toBeGreaterThan(100);
   });
 
   it('folding from a round of snapshots on gives what folding everything gives', () => {
@@ -319,7 +394,7 @@ describe('the risk state of all layers, under any history', () => {
     expect(findings.map(({ layer, differences }) => [layer, differences[0]!.path])).toEqual([
       ['trading_state', ''],
       ['circuit_breaker:book', 'state.epoch'],
-      ['trailing_stops:default', ''],
+      ['trailing_stops:default', 'stops.a.peakPrice'],
       ['portfolio_limits:default', 'day.pnl'],
     ]);
     expect(findings[3]!.differences[0]).toMatchObject({ folded: '-10', snapshot: '0' });

@@ -1,4 +1,4 @@
-/** Before the tests of the stack: finds or builds the servers, or says why their tests are passed over. */
+/** Before the tests of the stack: finds or builds the servers, or says in a line what is passed over. */
 import { stackBinary } from '../support/stack-binaries.ts';
 
 export default async function setup(): Promise<void> {
@@ -6,4 +6,9 @@ export default async function setup(): Promise<void> {
     const binary = await stackBinary(server);
     if (binary.path === undefined) console.warn(`Tests are passed over: ${binary.reason}.`);
   }
+  const lacking = ['Tempo', 'Grafana'].filter((name) => !process.env[`${name.toUpperCase()}_BIN`]);
+  if (lacking.length === 0) return;
+  const words = `What needs ${lacking.join(' and ')} is passed over: ${lacking.map((name) => `${name.toUpperCase()}_BIN`).join(' and ')} name no program.`;
+  if (process.env['RISKTRAIL_REQUIRE_STACK'] === '1') throw new Error(words);
+  console.warn(words);
 }

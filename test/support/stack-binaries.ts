@@ -1,11 +1,14 @@
 /**
  * Where the tests find the real servers that they run. In this order: a binary that a variable names, one that an earlier
- * run built and keeps outside of the tree, and else a build of our own, which takes Go and some minutes.
+ * run built and keeps outside of the tree, and else a build of our own, which takes Go (for Kafka Maven and Java) and some
+ * minutes.
  *
  * | server | variable | version |
  * |---|---|---|
  * | OpenTelemetry Collector | `OTELCOL_BIN` | of `test/stack/collector/builder.yaml` |
  * | Loki | `LOKI_BIN` | of `test/stack/loki/go.mod` |
+ * | Collector that reads from Kafka | `OTELCOL_KAFKA_BIN` | of `test/scale/kafka/builder.yaml` |
+ * | Kafka | `KAFKA_LIB`, a directory of jars | of `test/scale/kafka/pom.xml` |
  *
  * `RISKTRAIL_STACK_CACHE` says where binaries are kept; `GOFLAGS` (for instance `-p=1`) and the rest of Go's settings are
  * passed through.
@@ -21,6 +24,7 @@ import { fileURLToPath } from 'node:url';
 import { tryLock } from '../../src/audit/journal/lock.ts';
 
 const STACK = fileURLToPath(new URL('../stack', import.meta.url));
+const KAFKA = fileURLToPath(new URL('../scale/kafka', import.meta.url));
 const GO_AT_LEAST = [1, 26] as const;
 const NICENESS = 10;
 const LOCK_POLL_MS = 500;
@@ -30,7 +34,9 @@ interface Recipe {
   readonly version: string;
   /** Names a binary that is at hand already. */
   readonly variable: string;
-  /** Folder in `test/stack`. A change of one of its files makes another binary. */
+  /** What it takes to build it, to be installed by whoever runs the tests. */
+  readonly needs: 'Go' | 'Maven';
+  /** A change of one of this folder's files makes another binary. */
   readonly folder: string;
   readonly files: readonly string[];
   /** Builds in a directory that is thrown away; returns the binary's path. */
@@ -44,25 +50,52 @@ type Run = (
 ) => Promise<void>;
 
 const COLLECTOR_VERSION = '0.159.0';
+const READER_VERSION = '0.155.0';
+
+/** Builds a Collector of the parts that a file names. */
+async function buildCollector(name: string, version: string, config: string, directory: string, run: Run) {
+  await run('go', ['install', `go.opentelemetry.io/collector/cmd/builder@v${version}`], { env: { GOBIN: directory } });
+  const output = join(directory, name);
+  await run(join(directory, 'builder'), ['--config', config, '--output-path', output, '--ldflags', '-s -w']);
+  return join(output, name);
+}
 
 const RECIPES = {
   otelcol: {
     version: COLLECTOR_VERSION,
     variable: 'OTELCOL_BIN',
+    needs: 'Go',
     folder: join(STACK, 'collector'),
     files: ['builder.yaml'],
+    build: (directory, run) =>
+      buildCollector('otelcol', COLLECTOR_VERSION, join(STACK, 'collector', 'builder.yaml'), directory, run),
+  },
+  'otelcol-kafka': {
+    version: READER_VERSION,
+    variable: 'OTELCOL_KAFKA_BIN',
+    needs: 'Go',
+    folder: KAFKA,
+    files: ['builder.yaml'],
+    build: (directory, run) =>
+      buildCollector('otelcol-kafka', READER_VERSION, join(KAFKA, 'builder.yaml'), directory, run),
+  },
+  kafka: {
+    version: '4.1.0',
+    variable: 'KAFKA_LIB',
+    needs: 'Maven',
+    folder: KAFKA,
+    files: ['pom.xml'],
     async build(directory, run) {
-      const builder = `go.opentelemetry.io/collector/cmd/builder@v${COLLECTOR_VERSION}`;
-      await run('go', ['install', builder], { env: { GOBIN: directory } });
-      const output = join(directory, 'otelcol');
-      const config = join(STACK, 'collector', 'builder.yaml');
-      await run(join(directory, 'builder'), ['--config', config, '--output-path', output, '--ldflags', '-s -w']);
-      return join(output, 'otelcol');
+      cpSync(join(KAFKA, 'pom.xml'), join(directory, 'pom.xml'));
+      const jars = join(directory, 'lib');
+      await run('mvn', ['-B', '-q', 'dependency:copy-dependencies', `-DoutputDirectory=${jars}`], { cwd: directory });
+      return jars;
     },
   },
   loki: {
     version: '3.7.8',
     variable: 'LOKI_BIN',
+    needs: 'Go',
     folder: join(STACK, 'loki'),
     files: ['go.mod', 'go.sum'],
     async build(directory, run) {
@@ -96,9 +129,11 @@ function cachedPath(server: StackServer): string {
   return join(cacheDirectory(), `${server}-${version}-${hash.digest('hex').slice(0, 12)}`, server);
 }
 
+const WANTED = { Go: `Go ${GO_AT_LEAST.join('.')}`, Maven: 'Maven and Java 17' } as const;
+
 /** Looks without building. */
 export function findStackBinary(server: StackServer): StackBinary {
-  const { variable }: Recipe = RECIPES[server];
+  const { variable, needs }: Recipe = RECIPES[server];
   const given = process.env[variable];
   if (given !== undefined && given !== '') {
     if (!existsSync(given)) throw new Error(`${variable} names ${given}, which does not exist`);
@@ -108,12 +143,16 @@ export function findStackBinary(server: StackServer): StackBinary {
   if (existsSync(path)) return { path };
   return {
     path: undefined,
-    reason: `${server} is not at hand: set ${variable}, or install Go ${GO_AT_LEAST.join('.')}`,
+    reason: `${server} is not at hand: set ${variable}, or install ${WANTED[needs]}`,
   };
 }
 
-function goIsNewEnough(): boolean {
+function canBuild(needs: Recipe['needs']): boolean {
   try {
+    if (needs === 'Maven') {
+      execFileSync('mvn', ['-v'], { stdio: 'ignore' });
+      return true;
+    }
     const version = /go(\d+)\.(\d+)/.exec(execFileSync('go', ['env', 'GOVERSION'], { encoding: 'utf8' }));
     const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
     return major > GO_AT_LEAST[0] || (major === GO_AT_LEAST[0] && minor >= GO_AT_LEAST[1]);
@@ -138,13 +177,14 @@ const run: Run = async (program, args, { cwd, env } = {}) => {
 
 /**
  * Finds or builds a server. One builds, others wait for it: also other processes, also where a builder is killed. Without
- * Go there is no binary, with a reason that a skipped test can show; with `CI` set in the environment that is an error.
+ * Go there is no binary, with a reason that a skipped test can show; with `CI` or
+ * `RISKTRAIL_REQUIRE_STACK=1` in the environment that is an error.
  */
 export async function stackBinary(server: StackServer): Promise<StackBinary> {
   const found = findStackBinary(server);
   if (found.path !== undefined) return found;
-  if (!goIsNewEnough()) {
-    if (process.env['CI']) throw new Error(found.reason);
+  if (!canBuild(RECIPES[server].needs)) {
+    if (process.env['CI'] || process.env['RISKTRAIL_REQUIRE_STACK'] === '1') throw new Error(found.reason);
     return found;
   }
   const cache = cacheDirectory();

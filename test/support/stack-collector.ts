@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findStackBinary } from './stack-binaries.ts';
-import { freePorts, StackProcess } from './stack-server.ts';
+import { freePorts, type ProcessUsage, StackProcess } from './stack-server.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 /** Nobody listens there. */
@@ -24,6 +24,10 @@ export interface Collector {
   readonly logFile: string;
   /** A figure of its own, summed over its labels; 0 where it has none. */
   metric(name: string): Promise<number>;
+  /** What the process that runs has used. */
+  usage(): ProcessUsage;
+  /** Settles when it ends, by itself or not. */
+  ended(): Promise<void>;
   /** Holds the audit files and nothing else. */
   readonly auditDirectory: string;
   /** The audit files, oldest first. */
@@ -43,6 +47,8 @@ export interface CollectorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Tells apart those that share a directory. */
   readonly name?: string;
+  /** For OTLP/HTTP, OTLP/gRPC, health and metrics. @default free ones */
+  readonly ports?: readonly number[];
 }
 
 /**
@@ -51,13 +57,18 @@ export interface CollectorOptions {
  */
 export async function startCollector(
   directory: string,
-  { config = 'collector.yaml', env = {}, name = 'collector' }: CollectorOptions = {},
+  { config = 'collector.yaml', env = {}, name = 'collector', ports }: CollectorOptions = {},
 ): Promise<Collector> {
   const binary = findStackBinary('otelcol');
   if (binary.path === undefined) throw new Error(binary.reason);
   const auditDirectory = join(directory, name);
   mkdirSync(auditDirectory, { recursive: true });
-  const [otlpPort, grpcPort, healthPort, metricsPort] = (await freePorts(4)) as [number, number, number, number];
+  const [otlpPort, grpcPort, healthPort, metricsPort] = (ports ?? (await freePorts(4))) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const logFile = join(directory, `${name}.log`);
   const server = new StackProcess({
     program: binary.path,
@@ -90,6 +101,8 @@ export async function startCollector(
       const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
       return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
     },
+    usage: () => server.usage(),
+    ended: () => server.ended(),
     auditDirectory,
     auditFiles: () => {
       const names = readdirSync(auditDirectory).filter((name) => name.endsWith('.jsonl'));

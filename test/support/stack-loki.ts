@@ -19,18 +19,28 @@ export interface Loki {
   /** Starts it again on the same ports and files. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Settles when it ends, by itself or not. */
+  ended(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts a Loki with its files in `directory`. @param env variables of `grafana/loki.yaml` */
-export async function startLoki(directory: string, env: Readonly<Record<string, string>> = {}): Promise<Loki> {
+/**
+ * Starts a Loki with its files in `directory`.
+ * @param env variables of `grafana/loki.yaml`
+ * @param ports for HTTP and gRPC; free ones where there are none
+ */
+export async function startLoki(
+  directory: string,
+  env: Readonly<Record<string, string>> = {},
+  ports?: readonly number[],
+): Promise<Loki> {
   const binary = findStackBinary('loki');
   if (binary.path === undefined) throw new Error(binary.reason);
   const files = join(directory, 'loki');
   mkdirSync(files, { recursive: true });
   const rules = join(directory, 'loki-rules');
   mkdirSync(join(rules, 'fake'), { recursive: true });
-  const [httpPort, grpcPort] = (await freePorts(2)) as [number, number];
+  const [httpPort, grpcPort] = (ports ?? (await freePorts(2))) as [number, number];
   const logFile = join(directory, 'loki.log');
   const endpoint = `http://127.0.0.1:${httpPort}`;
   const server = new StackProcess({
@@ -60,6 +70,7 @@ export async function startLoki(directory: string, env: Readonly<Record<string, 
     kill: () => server.kill(),
     start: () => server.start(),
     stop: () => server.stop(),
+    ended: () => server.ended(),
     [Symbol.asyncDispose]: () => server.stop(),
   };
 }

@@ -70,7 +70,7 @@ export class StackProxy {
     return this.#requests;
   }
 
-  /** Requests that the Collector answered with a status of 2xx. */
+  /** Requests that the Collector answered with a status of 2xx before the connection was cut. */
   get passed(): number {
     return this.#passed;
   }
@@ -139,7 +139,8 @@ export class StackProxy {
     const [response] = await answered;
     const content = await buffer(response);
     const status = response.statusCode ?? 502;
-    if (status >= 200 && status < 300) this.#passed++;
+    // A cut may have come while the Collector was at it.
+    if (status >= 200 && status < 300 && !incoming.socket.destroyed) this.#passed++;
     if (mode.kind === 'lose-answer') {
       incoming.socket.destroy();
       return;

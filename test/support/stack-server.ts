@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -32,10 +32,36 @@ export interface StackServerOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Takes what the server prints. */
   readonly logFile: string;
-  /** Answers 2xx when the server is ready. */
+  /** Answers 2xx when the server is ready; of `tcp:`, takes a connection. */
   readonly readyUrl: string;
   readonly readyTimeoutMs: number;
 }
+
+async function isReady(url: URL): Promise<boolean> {
+  if (url.protocol === 'tcp:') {
+    const socket = connect(Number(url.port), url.hostname);
+    const taken = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    });
+    socket.destroy();
+    return taken;
+  }
+  const answer = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => {});
+  await answer?.body?.cancel();
+  return answer?.ok === true;
+}
+
+/** What a process has used since its start. */
+export interface ProcessUsage {
+  /** The most memory that it had at a time. */
+  readonly peakBytes: number;
+  readonly residentBytes: number;
+  /** User and system. */
+  readonly cpuMs: number;
+}
+
+/** `/proc` counts processor time in hundredths of a second, whatever the machine's own clock does. */
+const TICK_MS = 10;
 
 /** A server that ends with the process that started it. */
 export class StackProcess {
@@ -75,15 +101,38 @@ export class StackProcess {
     const end = performance.now() + readyTimeoutMs;
     for (;;) {
       const gone = this.#child?.exitCode !== null;
-      const answer = gone ? undefined : await fetch(readyUrl, { signal: AbortSignal.timeout(1000) }).catch(() => {});
-      await answer?.body?.cancel();
-      if (answer?.ok) return;
+      if (!gone && (await isReady(new URL(readyUrl)))) return;
       if (gone || performance.now() > end) {
         const state = gone ? 'ended' : `was not ready after ${readyTimeoutMs} ms`;
         throw new Error(`${this.#options.program} ${state}:\n${readFileSync(logFile, 'utf8').slice(-4000)}`);
       }
       await sleep(POLL_MS);
     }
+  }
+
+  /** Settles when a server that runs ends, by itself or not. */
+  async ended(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await once(child, 'exit');
+  }
+
+  /** What the running server has used, by Linux's `/proc`. */
+  usage(): ProcessUsage {
+    const keeper = this.#child?.pid;
+    if (keeper === undefined) throw new Error('the server does not run');
+    const pid = readFileSync(`/proc/${keeper}/task/${keeper}/children`, 'utf8').trim();
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
+    // Behind the name, which may hold anything: state, parent, … and the 12th and 13th are the ticks.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return {
+      peakBytes: kilobytes('VmHWM') * 1024,
+      residentBytes: kilobytes('VmRSS') * 1024,
+      cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
+    };
   }
 
   /** Kills it at once, as `kill -9` does, and waits until it is gone. Again does nothing. */

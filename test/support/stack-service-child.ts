@@ -1,6 +1,7 @@
 /**
  * A service for the tests of the stack: journal and shipper, driven by messages. Arguments: data directory, file for the
- * count of what was acknowledged, number of this life.
+ * count of what was acknowledged, number of this life. With `SERVICE_WRITES_ITSELF=1` it never leaves writing to a thread,
+ * which on a busy machine may get too little of a processor to keep up with a load.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AckWriter } from '../../scripts/torture-acks.ts';
@@ -16,6 +17,7 @@ const service = openService({
   dataDir,
   serviceName: 'bot',
   segmentMaxBytes: 5_000_000,
+  ...(process.env['SERVICE_WRITES_ITSELF'] === '1' ? { stallBudgetMs: 0 } : {}),
   shipping: readShipperSettings(process.env),
   onError: (error, what) => console.error(`${what}: ${error}`),
 });

@@ -18,6 +18,7 @@ declare global {
   const portfolio: Portfolio;
   const order: LimitOrder & { quantity: number };
   const correlationId: string;
+  const exchange: import('risktrail').KillExchange;
   const broker: {
     placeOrder(order: object): Promise<{ id: string }>;
     cancelOrder(id: string): Promise<void>;
@@ -71,7 +72,12 @@ describe('the pages', () => {
       }
       const compilerOptions = {
         noEmit: true,
-        paths: { risktrail: [join(ROOT, 'src/index.ts')] },
+        paths: {
+          risktrail: [join(ROOT, 'src/index.ts')],
+          'risktrail/analysis': [join(ROOT, 'src/analysis/index.ts')],
+          'risktrail/client': [join(ROOT, 'src/server/client.ts')],
+          'risktrail/instrumentation': [join(ROOT, 'src/instrumentation/index.ts')],
+        },
         erasableSyntaxOnly: false,
       };
       const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts'] };

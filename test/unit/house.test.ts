@@ -160,12 +160,13 @@ describe('the code of src', () => {
 
   it('reads the environment in cli, runtime and register alone', () => {
     // The SDK always makes a logger provider of its own, unless a variable says otherwise in the moment of its start.
-    const edge = (name: string) => /^(cli|runtime)\/|^register\.ts$|^telemetry\/sdk\.ts$/.test(name);
+    const edge = (name: string) => /^(cli|runtime)\/|^register(-require)?\.ts$|^telemetry\/sdk\.ts$/.test(name);
     expect(findInCode(/\bprocess\.env\b|\benv\b.*from 'node:process'/, edge)).toEqual([]);
   });
 
   it('can be run by type stripping, and required: no decorators, no top-level await', () => {
-    expect(findInCode(/^\s*@\w+(\(|\s|$)/, () => false)).toEqual([]);
+    // Rules of a style sheet look like decorators.
+    expect(findInCode(/^\s*@\w+(\(|\s|$)/, (name) => name === 'analysis/page/style.ts')).toEqual([]);
     expect(findInCode(/^(export\s+)?((const|let)\s[^=]*=\s*)?await\b|^for await\b/, () => false)).toEqual([]);
   });
 

@@ -2,7 +2,7 @@
 import type { AttributeName } from '../../catalog/attributes.ts';
 import { eventSql, literal, textOf, typedSql } from '../sql/columns.ts';
 import type { FactPass } from '../sql/trail-database.ts';
-import { BODY_SQL, sparselyDecodedSql } from '../sql/views.ts';
+import { OF_LINE, sparselyDecodedSql, textOfBodySql } from '../sql/views.ts';
 
 /** Column of `facts` → attribute. Rows of other events have NULL there. */
 export const FACT_COLUMNS = {
@@ -81,6 +81,8 @@ const mayHold = (text: string) => `contains(json, ${literal(text)})`;
 /** The last time that 64 bits hold. */
 const LAST_NANOS = 2n ** 63n - 1n;
 const ERROR = 'severity_number >= 17';
+/** Of a record's text: it has a duration. */
+const TIMED = `contains(r, '"timing.duration_ms"')`;
 /** Of a line's text: 17 to 24, as a number or as text. */
 const ERROR_LINE = `regexp_matches(json, '"severityNumber":\\s*"?(1[7-9]|2[0-4])')`;
 
@@ -104,7 +106,7 @@ export function factPass(needs: readonly FactNeeds[], bounds: FactBounds): FactP
   const looked = [
     ...(events.length === 0 ? [] : [eventSql(events)]),
     ...(errors ? [ERROR] : []),
-    ...(durations ? [`contains(r, '"timing.duration_ms"')`] : []),
+    ...(durations ? [TIMED] : []),
   ];
   const rowEvents = [...events, ...counted];
   const rowsOf = [
@@ -124,15 +126,56 @@ export function factPass(needs: readonly FactNeeds[], bounds: FactBounds): FactP
     ...(durations ? [mayHold('"timing.duration_ms"')] : []),
   ].join(' OR ');
   const texts = columns.map((name) => textOf(FACT_COLUMNS[name]));
+  const isWanted = all ? 'true' : `coalesce(${inCache(looked).join(' OR ') || 'false'}, false)`;
+  const cachedWhere = [...inCache(where), ...byCachedAttribute(bounds)].join(' AND ') || 'true';
   return {
     // One list of the wanted texts, and none for most records: thirty columns of nothing would cost more than the rest.
-    pass: (records, key, whole) =>
-      `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, ${key} AS record_key,
-         ${errors ? `CASE WHEN ${ERROR} THEN ${BODY_SQL} END` : 'NULL'} AS body,
+    pass: ({ records, place, key, whole }) =>
+      `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, ${key} AS record_key, odd,
+         ${errors ? `CASE WHEN ${ERROR} THEN ${textOfBodySql(place)} END` : 'NULL'} AS body,
          ${texts.length === 0 ? 'NULL' : `CASE WHEN wanted THEN [${texts.join(', ')}] END`} AS texts
-       FROM (${sparselyDecodedSql(records, whole || all ? 'true' : looked.join(' OR ') || 'false', where.join(' AND ') || 'true')})
-       ${byAttribute.length === 0 ? '' : ` WHERE ${byAttribute.join(' AND ')}`}`,
+       FROM (${sparselyDecodedSql({
+         records,
+         place,
+         wanted: whole || all ? 'true' : looked.join(' OR ') || 'false',
+         where: where.join(' AND ') || 'true',
+       })})
+       ${byAttribute.length === 0 ? '' : ` WHERE odd OR (${byAttribute.join(' AND ')})`}`,
     columns: columns.map((name, at) => `${typedSql(FACT_COLUMNS[name], `texts[${at + 1}]`)} AS ${name}`),
     lines: everything ? undefined : lines,
+    // Most records are only counted: their other columns are not even read.
+    cached: (source) => ({
+      wide: `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, record_key${errors ? ', body' : ', NULL AS body'}${columns.map((name) => `, ${name}`).join('')}
+        FROM ${source} WHERE ${cachedWhere} AND ${isWanted}`,
+      narrow: all
+        ? undefined
+        : `SELECT event, time_unix_nano, severity_number, record_key FROM ${source} WHERE ${cachedWhere} AND NOT ${isWanted}`,
+    }),
   };
+}
+
+/** Conditions on a record's text as conditions on the cache's columns. */
+const inCache = (conditions: readonly string[]): string[] =>
+  conditions.map((condition) => condition.replaceAll(TIMED, 'timed'));
+
+function byCachedAttribute({ symbol, strategy, account }: FactBounds): string[] {
+  return [
+    ...(symbol === undefined
+      ? []
+      : [`(symbol = ${literal(symbol)} OR coalesce(list_contains(symbols, ${literal(symbol)}), false))`]),
+    ...(strategy === undefined ? [] : [`strategy_id = ${literal(strategy)}`]),
+    ...(account === undefined ? [] : [`account_id = ${literal(account)}`]),
+  ];
+}
+
+/** What the cache holds of a segment, a row a record: every column that some report may ask for. Texts `r` are its lines. */
+export function cacheSql(lines: string): string {
+  const typed = (Object.entries(FACT_COLUMNS) as [FactColumn, AttributeName][]).map(
+    ([name, attribute]) => `, ${typedSql(attribute)} AS ${name}`,
+  );
+  return `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, hash(r) AS record_key, odd,
+      CASE WHEN ${ERROR} THEN ${textOfBodySql(OF_LINE)} END AS body, ${TIMED} AS timed,
+      ${textOf('trading.strategy.id')} AS strategy_id, ${textOf('trading.account.id')} AS account_id,
+      ${typedSql('trading.symbols')} AS symbols${typed.join('')}
+    FROM (${sparselyDecodedSql({ records: `SELECT json AS r FROM (${lines})`, place: OF_LINE, wanted: 'true', where: 'true' })})`;
 }

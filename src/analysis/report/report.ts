@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { describeValue, RiskTrailError } from '../../core/errors.ts';
 import { nanosToIso } from '../flat-record.ts';
+import type { SqlValue } from '../sql/duckdb.ts';
 import type { TrailDatabase } from '../sql/trail-database.ts';
 import { parseBound } from '../time-bound.ts';
 import { activation } from './activation.ts';
@@ -68,12 +69,16 @@ function rangeOf(options: ReportOptions, clock: Clock): Range {
 
 const LAST_TIME = 'SELECT max(time_unix_nano) FROM facts';
 
+function lastOfAll(database: TrailDatabase): Promise<SqlValue | undefined> {
+  const pass = factPass([{ columns: [], events: [], everything: true }], {});
+  return database.withFacts(pass, async (query) => (await query(LAST_TIME)).rows[0]![0]);
+}
+
 /** A day's range: that of `--from`, else the day of the trail's last record. */
 async function dayOf(database: TrailDatabase, range: Range): Promise<Range> {
   if (range.to !== undefined) return range;
   if (range.from !== undefined) return { from: range.from, to: `${range.from.slice(0, 10)}T23:59:59.999999999Z` };
-  const pass = factPass([{ columns: [], events: [], everything: true }], {});
-  const last = await database.withFacts(pass, async (query) => (await query(LAST_TIME)).rows[0]![0]);
+  const last = (await database.lastTime()) ?? (await lastOfAll(database));
   if (last === null || last === undefined) return range;
   const day = nanosToIso(String(last)).slice(0, 10);
   return { from: `${day}T00:00:00.000000000Z`, to: `${day}T23:59:59.999999999Z` };

@@ -80,6 +80,12 @@ const SEVERITY_SQL = `CASE WHEN severity_number BETWEEN 1 AND 24
 const EVENT_TYPE_SQL = `coalesce(
     ${mapSql(Object.entries(EVENT_TYPES).map(([event, type]) => [event, literal(type)] as const))}[coalesce(event, '')],
     replace(regexp_replace(event, ${literal(WITHOUT_RISK.source)}, '\\1_'), '.', '_'))`;
+/** The type of an event as Spark tells it, over the columns of a lake. */
+export const SPARK_EVENT_TYPE = `CASE event ${Object.entries(EVENT_TYPES)
+  .map(([event, type]) => `WHEN ${literal(event)} THEN ${literal(type)}`)
+  .join(
+    ' ',
+  )} ELSE replace(regexp_replace(event, ${literal(WITHOUT_RISK.source.replaceAll('\\.', '[.]'))}, '$1_'), '.', '_') END`;
 /** Lists and maps as plain JSON, all else as its text. */
 const TEXTS_SQL = `list_transform(json_extract(r, '$.attributes[*].value'), lambda one:
     CASE WHEN starts_with(one, '{"arrayValue"') OR starts_with(one, '{"kvlistValue"') THEN plain_json(one)

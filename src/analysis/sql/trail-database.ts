@@ -7,12 +7,25 @@ import { leafHashBase64 } from '../../audit/proof/tree.ts';
 import { findTrailFiles, isSegment } from '../../audit/read/files.ts';
 import { type AuditRecord, toAuditRecord } from '../../audit/read/reader.ts';
 import { auditForm } from '../../audit/record/canonical.ts';
-import { plainAttributes, plainValue, visitRecords } from '../../audit/record/otlp.ts';
+import { plainAttributes, visitRecords } from '../../audit/record/otlp.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { nearest } from '../../core/options.ts';
 import { literal } from './columns.ts';
 import { createInstance, type DuckDbModule, loadDuckDb, plainCell, type SqlValue } from './duckdb.ts';
-import { DERIVED_VIEWS, FILE_VIEWS, linesSql, MACROS, RECORD_HASH, recordsSql, VIEW_NAMES, viewSql } from './views.ts';
+import { addFunctions } from './functions.ts';
+import { lastTimeOf } from './last-time.ts';
+import {
+  DERIVED_VIEWS,
+  FILE_VIEWS,
+  ITSELF,
+  linesSql,
+  MACROS,
+  OF_LINE,
+  RECORD_HASH,
+  recordsSql,
+  VIEW_NAMES,
+  viewSql,
+} from './views.ts';
 
 /** Bounds of every query. */
 export interface DatabaseOptions {
@@ -30,12 +43,20 @@ export interface SqlResult {
   readonly rows: readonly (readonly SqlValue[])[];
 }
 
-/**
- * SQL of a table of facts.
- * @param key SQL of the column `record_key`
- * @param whole whether the key needs every record's attributes
- */
-export type FactsSql = (records: string, key: string, whole: boolean) => string;
+/** The records that a pass is made of. */
+export interface FactRecords {
+  /** SQL of the texts `r`. */
+  readonly records: string;
+  /** Where in `r` the record stands. */
+  readonly place: typeof ITSELF | typeof OF_LINE;
+  /** SQL of the column `record_key`. */
+  readonly key: string;
+  /** Whether the key needs every record's attributes. */
+  readonly whole: boolean;
+}
+
+/** SQL of a table of facts; its column `odd` tells lines that are not one record where they are taken for it. */
+export type FactsSql = (of: FactRecords) => string;
 
 /** A pass over the trail. */
 export interface FactPass {
@@ -45,7 +66,26 @@ export interface FactPass {
   readonly columns: readonly string[];
   /** Which lines may hold what is looked for, as a condition on `json`; none where any may. */
   readonly lines: string | undefined;
+  /**
+   * SQL of the same rows, their columns typed, from the tables of a cache: those that are looked into, and those that are
+   * counted alone.
+   */
+  readonly cached: (source: string) => {
+    readonly wide: string;
+    readonly narrow: string | undefined;
+  };
 }
+
+/** What a cache holds. */
+export interface CachedFiles {
+  /** Files that need not be read. */
+  readonly segments: ReadonlySet<string>;
+  /** Parquet files that hold what is in them. */
+  readonly tables: readonly string[];
+}
+
+/** Tells what a cache holds of some files, and brings it up to date. */
+export type FindCached = (files: readonly string[]) => Promise<CachedFiles>;
 
 /** Runs a query and gives its answer. */
 export type RunQuery = (sql: string, parameters?: SqlParameters) => Promise<SqlResult>;
@@ -76,6 +116,7 @@ interface Session {
   readonly connection: DuckDBConnection;
   readonly files: string;
   readonly directory: string;
+  readonly cached: CachedFiles;
   /** Whether records come more than once; undefined until it was looked. */
   hasCopies: boolean | undefined;
 }
@@ -83,18 +124,25 @@ interface Session {
 /** SQL over one trail. Queries run one after the other. */
 export class TrailDatabase {
   readonly #paths: readonly string[];
-  readonly #options: { readonly memoryBytes: number; readonly timeoutMs: number; readonly threads: number | undefined };
+  readonly #options: {
+    readonly memoryBytes: number;
+    readonly timeoutMs: number;
+    readonly threads: number | undefined;
+    readonly cache: FindCached | undefined;
+  };
   #duckdb: DuckDbModule | undefined;
   #session: Session | undefined;
   #maxLineBytes = MAX_LINE_BYTES;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(paths: readonly string[], options: DatabaseOptions = {}) {
+  /** @param cache where it is given, what reports ask for is taken from it, as far as it goes */
+  constructor(paths: readonly string[], options: DatabaseOptions = {}, cache?: FindCached) {
     this.#paths = paths;
     this.#options = {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       threads: options.threads,
+      cache,
     };
   }
 
@@ -116,36 +164,100 @@ export class TrailDatabase {
   /**
    * For reports: one pass over the trail into a table, each record once, then queries of `facts`: its rows with typed columns.
    */
-  withFacts<T>({ pass, columns, lines }: FactPass, work: (query: RunQuery) => Promise<T>): Promise<T> {
+  withFacts<T>(pass: FactPass, work: (query: RunQuery) => Promise<T>): Promise<T> {
     return this.#inTurn(() =>
       this.#attempt(async (session) => {
-        const files = session.files.split('\n');
-        const records = recordsSql(linesSql(files, this.#maxLineBytes, lines));
-        // A journal writes each line once: its copies are equal to the byte.
-        const byText = files.every(isSegment);
-        const rows = pass(records, byText ? 'hash(r)' : RECORD_HASH, !byText);
-        await this.#run(session, `CREATE OR REPLACE TEMP TABLE fact_rows AS ${rows}`);
-        const [counts] = (
-          await this.#run(session, 'SELECT count(record_key), count(DISTINCT record_key) FROM fact_rows')
-        ).rows;
-        if (counts![0] !== counts![1]) {
-          await this.#run(
-            session,
-            'CREATE OR REPLACE TEMP TABLE fact_rows AS SELECT * FROM fact_rows QUALIFY record_key IS NULL OR row_number() OVER (PARTITION BY record_key) = 1',
-          );
-        }
-        const typed = columns.map((column) => `, ${column}`).join('');
-        await this.#run(
-          session,
-          `CREATE OR REPLACE TEMP VIEW facts AS SELECT * EXCLUDE (texts)${typed} FROM fact_rows`,
-        );
+        await this.#gather(session, pass);
         try {
           return await work((sql, parameters) => this.#run(session, sql, parameters));
         } finally {
-          await session.connection.run('DROP TABLE IF EXISTS fact_rows');
+          for (const table of ['fact_rows', 'cached_rows', 'counted_rows'])
+            await session.connection.run(`DROP TABLE IF EXISTS ${table}`);
         }
       }),
     );
+  }
+
+  /**
+   * Time of the last record written, in nanoseconds since the epoch; undefined where only a pass over all can tell.
+   * @throws RiskTrailError PATH_NOT_FOUND, NO_TRAIL_FILES
+   */
+  async lastTime(): Promise<string | undefined> {
+    const time = await lastTimeOf(await this.#files());
+    return time === undefined ? undefined : String(time);
+  }
+
+  /** Makes `facts`, of the cache where there is one and of the files. */
+  async #gather(session: Session, pass: FactPass): Promise<void> {
+    const typed = pass.columns.map((column) => `, ${column}`).join('');
+    const ofFiles = `SELECT * EXCLUDE (texts, odd)${typed} FROM fact_rows`;
+    const files = session.files.split('\n');
+    const isCached = session.cached.segments.size > 0;
+    const open = isCached ? files.filter((file) => !session.cached.segments.has(file)) : files;
+    const whole = open.length === 0 || (await this.#read(session, pass, open, isCached));
+    if (isCached && whole) {
+      const source = `read_parquet([${session.cached.tables.map(literal).join(', ')}])`;
+      const { wide, narrow } = pass.cached(source);
+      const more = open.length === 0 ? '' : ` UNION ALL BY NAME ${ofFiles}`;
+      await this.#run(session, `CREATE OR REPLACE TEMP TABLE cached_rows AS ${wide}${more}`);
+      const tables = ['cached_rows'];
+      if (narrow !== undefined) {
+        await this.#run(session, `CREATE OR REPLACE TEMP TABLE counted_rows AS ${narrow}`);
+        tables.push('counted_rows');
+      }
+      await this.#onceEach(session, tables);
+      const all = tables.map((table) => `SELECT * FROM ${table}`).join(' UNION ALL BY NAME ');
+      await this.#run(session, `CREATE OR REPLACE TEMP VIEW facts AS ${all}`);
+      return;
+    }
+    // What the cache holds is told apart by lines: it can't stand beside records that were taken out of their lines.
+    if (isCached) await this.#read(session, pass, files, false);
+    await this.#onceEach(session, ['fact_rows']);
+    await this.#run(session, `CREATE OR REPLACE TEMP VIEW facts AS ${ofFiles}`);
+  }
+
+  /**
+   * Makes the table `fact_rows`.
+   * @param onlyLines whether it is to be left where a line is not one record
+   * @returns whether each line is one record
+   */
+  async #read(
+    session: Session,
+    { pass, lines }: FactPass,
+    files: readonly string[],
+    onlyLines: boolean,
+  ): Promise<boolean> {
+    const text = linesSql(files, this.#maxLineBytes, lines);
+    const make = (of: FactRecords) => this.#run(session, `CREATE OR REPLACE TEMP TABLE fact_rows AS ${pass(of)}`);
+    // A journal writes each line once: its copies are equal to the byte.
+    const byText = files.every(isSegment);
+    if (byText) {
+      // A line of a journal is one record: it is looked at once, where taking its records out of it would be a second time.
+      await make({ records: `SELECT json AS r FROM (${text})`, place: OF_LINE, key: 'hash(r)', whole: false });
+      const { rows } = await this.#run(session, 'SELECT count(*) FROM fact_rows WHERE odd');
+      if (rows[0]![0] === 0) return true;
+    }
+    if (onlyLines) return false;
+    const key = byText ? 'hash(r)' : RECORD_HASH;
+    await make({ records: recordsSql(text), place: ITSELF, key, whole: !byText });
+    return false;
+  }
+
+  /** Removes what some tables of facts have more than once: what one has, the next has no more. */
+  async #onceEach(session: Session, tables: readonly string[]): Promise<void> {
+    const keys = tables.map((table) => `SELECT record_key FROM ${table}`).join(' UNION ALL ');
+    const { rows } = await this.#run(session, `SELECT count(record_key), count(DISTINCT record_key) FROM (${keys})`);
+    if (rows[0]![0] === rows[0]![1]) return;
+    for (const [at, table] of tables.entries()) {
+      const before = tables
+        .slice(0, at)
+        .map((one) => ` AND record_key NOT IN (SELECT record_key FROM ${one} WHERE record_key IS NOT NULL)`);
+      await this.#run(
+        session,
+        `CREATE OR REPLACE TEMP TABLE ${table} AS SELECT * FROM ${table} WHERE record_key IS NULL OR (true${before.join('')})
+         QUALIFY record_key IS NULL OR row_number() OVER (PARTITION BY record_key) = 1`,
+      );
+    }
   }
 
   /**
@@ -212,9 +324,11 @@ export class TrailDatabase {
   async #open(): Promise<Session> {
     const files = await this.#files();
     const key = files.join('\n');
-    if (this.#session?.files === key) return this.#session;
-    await this.#endSession();
     this.#duckdb ??= await loadDuckDb();
+    const cached = (await this.#options.cache?.(files)) ?? NOTHING_CACHED;
+    const session = this.#session;
+    if (session?.files === key && isSame(session.cached, cached)) return session;
+    await this.#endSession();
     const directory = await mkdtemp(join(tmpdir(), 'risktrail-sql-'));
     const { memoryBytes, threads } = this.#options;
     const instance = await createInstance(this.#duckdb, {
@@ -224,13 +338,13 @@ export class TrailDatabase {
       ...(threads === undefined ? {} : { threads: String(threads) }),
     });
     const connection = await instance.connect();
-    this.#session = { instance, connection, files: key, directory, hasCopies: undefined };
-    this.#addFunctions(this.#duckdb, connection);
+    this.#session = { instance, connection, files: key, cached, directory, hasCopies: undefined };
+    addFunctions(this.#duckdb, connection);
     for (const macro of MACROS) await connection.run(macro);
     await connection.run("SET TimeZone = 'UTC'");
     await this.#makeViews(connection, files, true);
     for (const { name, sql } of DERIVED_VIEWS) await connection.run(`CREATE VIEW ${name} AS ${sql}`);
-    await connection.run(`SET allowed_paths = [${files.map(literal).join(', ')}]`);
+    await connection.run(`SET allowed_paths = [${[...files, ...cached.tables].map(literal).join(', ')}]`);
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
     return this.#session;
@@ -240,21 +354,6 @@ export class TrailDatabase {
     for (const view of FILE_VIEWS) {
       await connection.run(`CREATE OR REPLACE VIEW ${view.name} AS ${viewSql(view, files, this.#maxLineBytes, once)}`);
     }
-  }
-
-  #addFunctions(duckdb: DuckDbModule, connection: DuckDBConnection): void {
-    connection.registerScalarFunction(
-      duckdb.DuckDBScalarFunction.create({
-        name: 'plain_json',
-        parameterTypes: [duckdb.VARCHAR],
-        returnType: duckdb.VARCHAR,
-        mainFunction(_info, input, output) {
-          const texts = input.getColumnVector(0);
-          for (let row = 0; row < input.rowCount; row++) output.setItem(row, plainJson(texts.getItem(row)));
-          output.flush();
-        },
-      }),
-    );
   }
 
   /**
@@ -322,19 +421,10 @@ export class TrailDatabase {
   }
 }
 
-/** Text of an OTLP value (or of what is in its `kvlistValue`) as text of plain JSON. */
-function plainJson(text: unknown): string | null {
-  if (typeof text !== 'string') return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return text;
-  }
-  const isList = typeof value === 'object' && value !== null && 'values' in value;
-  const plain = plainValue(isList ? { kvlistValue: value } : value);
-  return plain === null ? null : JSON.stringify(plain);
-}
+const NOTHING_CACHED: CachedFiles = { segments: new Set(), tables: [] };
+
+const isSame = (one: CachedFiles, other: CachedFiles): boolean =>
+  one.segments.size === other.segments.size && one.tables.join('\n') === other.tables.join('\n');
 
 function recordsOfLine(line: string): TrailRecord[] {
   const records: TrailRecord[] = [];

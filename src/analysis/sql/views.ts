@@ -157,7 +157,8 @@ const ALERTS_SQL = `SELECT alert_id,
   (max(time_unix_nano) FILTER (event IN ('alert.resolved', 'alert.dismissed'))
     - min(time_unix_nano) FILTER (event = 'alert.raised')) / 1e9 AS resolution_seconds
 FROM (SELECT *, CASE event WHEN 'alert.raised' THEN 'ACTIVE' WHEN 'alert.acknowledged' THEN 'ACKNOWLEDGED'
-    WHEN 'alert.resolved' THEN 'RESOLVED' ELSE 'DISMISSED' END AS status FROM alert_events WHERE alert_id IS NOT NULL)
+    WHEN 'alert.resolved' THEN 'RESOLVED' ELSE 'DISMISSED' END AS status FROM alert_events WHERE alert_id IS NOT NULL
+    AND event IN ('alert.raised', 'alert.acknowledged', 'alert.resolved', 'alert.dismissed'))
 GROUP BY alert_id`;
 
 const LIMIT_RESULTS_SQL = `SELECT timestamp, event, decision, symbol, side, quantity, order_id, account_id, strategy_id,
@@ -190,7 +191,13 @@ export function linesSql(files: readonly string[], maxLineBytes: number, conditi
   return `SELECT json FROM read_ndjson_objects([${files.map(literal).join(', ')}], ignore_errors = true, maximum_object_size = ${maxLineBytes}) WHERE json IS NOT NULL${where}`;
 }
 
-const HEADER = ['$.eventName', '$.timeUnixNano', '$.severityNumber', '$.body.stringValue', '$.traceId', '$.spanId'];
+/** Where a record stands in the text `r`: a record by itself, or the only one of its line. */
+export const ITSELF = '$';
+export const OF_LINE = '$.resourceLogs[0].scopeLogs[0].logRecords[0]';
+
+const HEADER = ['.eventName', '.timeUnixNano', '.severityNumber', '.body.stringValue', '.traceId', '.spanId'];
+/** What a line has where it holds another record. */
+const SECOND = ['$.resourceLogs[1]', '$.resourceLogs[0].scopeLogs[1]', '$.resourceLogs[0].scopeLogs[0].logRecords[1]'];
 
 /** The log records of lines as JSON text `r`, with the service of the resource where a line has one only. */
 export function recordsSql(lines: string): string {
@@ -199,16 +206,16 @@ export function recordsSql(lines: string): string {
     FROM (${lines})`;
 }
 
-const textsSql = `CASE WHEN len(k) = len(values_) THEN values_
-        ELSE list_transform(json_extract(r, '$.attributes[*]'), lambda one: json_extract_string(one, '$.value.*')[1]) END`;
+const textsSql = (place: string): string => `CASE WHEN len(k) = len(values_) THEN values_
+        ELSE list_transform(json_extract(r, '${place}.attributes[*]'), lambda one: json_extract_string(one, '$.value.*')[1]) END`;
 const headSql = `NULLIF(h[1], '') AS event, coalesce(TRY_CAST(h[2] AS BIGINT), 0) AS time_unix_nano,
       coalesce(TRY_CAST(h[3] AS INTEGER), 0) AS severity_number`;
-const bodySql = (text: string): string =>
-  `coalesce(${text}, CASE WHEN contains(r, '"body"') THEN plain_json(json_extract(r, '$.body')) END, '')`;
+const bodySql = (text: string, place: string): string =>
+  `coalesce(${text}, CASE WHEN contains(r, '"body"') THEN plain_json(json_extract(r, '${place}.body')) END, '')`;
 const IDENTITY = `${textOf('audit.stream')} AS stream, TRY_CAST(${textOf('audit.sequence.number')} AS BIGINT) AS sequence,
       ${textOf('audit.record.id')} AS record_id`;
-const KEYS = "json_extract_string(r, '$.attributes[*].key')";
-const VALUES = "json_extract_string(r, '$.attributes[*].value.*')";
+const keysSql = (place: string): string => `json_extract_string(r, '${place}.attributes[*].key')`;
+const valuesSql = (place: string): string => `json_extract_string(r, '${place}.attributes[*].value.*')`;
 
 /**
  * The fields of a record as a list. DuckDB moves conditions down to where their columns are made, and makes the column anew
@@ -217,30 +224,46 @@ const VALUES = "json_extract_string(r, '$.attributes[*].value.*')";
 const headerSql = (paths: readonly string[]): string =>
   `unnest([json_extract_string(r, [${paths.map(literal).join(', ')}])])`;
 
+/** The fields of a record that stands by itself. */
+const HEADER_ITSELF = HEADER.map((path) => `${ITSELF}${path}`);
+
 /** Records decoded: their fields, and the names `k` and texts `v` of their attributes. */
 export function decodedSql(records: string): string {
-  return `SELECT service, ${headSql}, ${bodySql('h[4]')} AS body,
-      hex_id(h[5]) AS trace_id, hex_id(h[6]) AS span_id, k, r, ${textsSql} AS v, ${IDENTITY}
-    FROM (SELECT r, service, h, ${KEYS} AS k, ${VALUES} AS values_ FROM
-      (SELECT r, service, ${headerSql(HEADER)} AS h FROM (${records})))`;
+  return `SELECT service, ${headSql}, ${bodySql('h[4]', ITSELF)} AS body,
+      hex_id(h[5]) AS trace_id, hex_id(h[6]) AS span_id, k, r, ${textsSql(ITSELF)} AS v, ${IDENTITY}
+    FROM (SELECT r, service, h, ${keysSql(ITSELF)} AS k, ${valuesSql(ITSELF)} AS values_ FROM
+      (SELECT r, service, ${headerSql(HEADER_ITSELF)} AS h FROM (${records})))`;
+}
+
+/** What a pass looks for. */
+export interface SparsePass {
+  /** SQL of the texts `r`. */
+  readonly records: string;
+  /** Where in `r` the record stands. */
+  readonly place: typeof ITSELF | typeof OF_LINE;
+  /** Condition on `event`, `severity_number` and `r`: those whose attributes, stream, number and id are decoded; of others they are NULL. */
+  readonly wanted: string;
+  /** Condition on those and `time_unix_nano`. */
+  readonly where: string;
 }
 
 /**
- * Records decoded for a pass that looks at many and into few: `wanted` tells those whose attributes, stream, number and id
- * are decoded; of others they are NULL.
- * @param wanted condition on `event`, `severity_number` and the record's text `r`
- * @param where condition on those and `time_unix_nano`
+ * Records decoded for a pass that looks at many and into few. Where a line is taken for one record, `odd` tells the lines
+ * that are not: their records must be taken out of them.
  */
-export function sparselyDecodedSql(records: string, wanted: string, where: string): string {
-  return `SELECT *, ${textsSql} AS v, ${IDENTITY} FROM
-    (SELECT *, CASE WHEN wanted THEN ${KEYS} ELSE [] END AS k, CASE WHEN wanted THEN ${VALUES} ELSE [] END AS values_ FROM
+export function sparselyDecodedSql({ records, place, wanted, where }: SparsePass): string {
+  const paths = [...HEADER.slice(0, 3).map((path) => `${place}${path}`), ...(place === OF_LINE ? SECOND : [])];
+  const odd = place === OF_LINE ? 'h[2] IS NULL OR h[4] IS NOT NULL OR h[5] IS NOT NULL OR h[6] IS NOT NULL' : 'false';
+  return `SELECT *, ${textsSql(place)} AS v, ${IDENTITY} FROM
+    (SELECT *, CASE WHEN wanted THEN ${keysSql(place)} ELSE [] END AS k, CASE WHEN wanted THEN ${valuesSql(place)} ELSE [] END AS values_ FROM
       (SELECT *, coalesce(${wanted}, false) AS wanted FROM
-        (SELECT r, ${headSql} FROM
-          (SELECT r, ${headerSql(HEADER.slice(0, 3))} AS h FROM (${records}))) WHERE ${where}))`;
+        (SELECT r, ${headSql}, ${odd} AS odd FROM
+          (SELECT r, ${headerSql(paths)} AS h FROM (${records}))) WHERE odd OR (${where})))`;
 }
 
 /** A record's sentence, from its text `r`. */
-export const BODY_SQL = bodySql("json_extract_string(r, '$.body.stringValue')");
+export const textOfBodySql = (place: string): string =>
+  bodySql(`json_extract_string(r, '${place}.body.stringValue')`, place);
 
 /** What tells records apart: stream and number, else the id; NULL where a record has neither. */
 const RECORD_KEY = "coalesce(stream || '#' || sequence, record_id)";

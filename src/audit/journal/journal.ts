@@ -97,7 +97,7 @@ const DEFAULT_JOURNAL: JournalDefaults = Object.freeze({
   checkpointRecords: 1000,
   checkpointIntervalMs: 1000,
   stallBudgetMs: 20,
-  waitBufferBytes: 8_388_608,
+  waitBufferBytes: 33_554_432,
   calmMs: 1000,
   retryMs: 100,
   closeWaitMs: 5000,
@@ -198,6 +198,8 @@ class Opener {
 
   /** Takes a dead writer's stream; undefined where its writer lives or it ended meanwhile. */
   #claim(entry: StreamEntry): (Claim & { closed: boolean }) | 'damaged' | undefined {
+    // A copy of the trail may lack folders that were empty: the stream would be passed over, and an older one gone on from.
+    createStreamDirectory(entry.directory);
     const lock = tryLock(lockPath(entry.directory));
     if (lock === undefined) return undefined;
     try {

@@ -39,10 +39,14 @@ export interface AuditRecord {
   readonly line: number;
 }
 
+const NEWLINE = 10;
+
 /** How records are read. */
 export interface ReadOptions {
   /** Told of each line or compressed frame that can't be read; reading goes on behind it. */
   readonly onTorn?: (torn: TornLine) => void;
+  /** Only lines that hold one of these texts, as they stand there, are looked at; of others not even whether they are torn. */
+  readonly texts?: readonly string[];
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -124,8 +128,34 @@ export async function* readRecords(
   const { records } = await findTrailFiles(paths);
   for (const listed of records) {
     for await (const block of readBlocks(listed)) {
-      const batch = recordsOf(block, listed, options.onTorn);
+      const wanted = options.texts === undefined ? block : linesWith(block, options.texts);
+      const batch = recordsOf(wanted, listed, options.onTorn);
       if (batch.length > 0) yield batch;
     }
   }
+}
+
+/** The lines of a block that hold one of some texts; their numbers are not kept. */
+function linesWith(block: LineBlock, texts: readonly string[]): LineBlock {
+  const { bytes } = block;
+  if (block.broken) return block;
+  const lines: Buffer[] = [];
+  let end = 0;
+  for (let at = nextOf(bytes, texts, 0); at >= 0; at = nextOf(bytes, texts, end)) {
+    const start = bytes.lastIndexOf(NEWLINE, at) + 1;
+    const newline = bytes.indexOf(NEWLINE, at);
+    end = newline < 0 ? bytes.length : newline + 1;
+    lines.push(bytes.subarray(start, end));
+  }
+  return { ...block, bytes: lines.length === 1 ? lines[0]! : Buffer.concat(lines) };
+}
+
+/** Where the first of some texts stands behind a place; -1 where none does. */
+function nextOf(bytes: Buffer, texts: readonly string[], from: number): number {
+  let first = -1;
+  for (const text of texts) {
+    const at = bytes.indexOf(text, from, 'latin1');
+    if (at >= 0 && (first < 0 || at < first)) first = at;
+  }
+  return first;
 }

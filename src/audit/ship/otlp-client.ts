@@ -2,12 +2,15 @@
  * Posts requests to an OTLP/HTTP endpoint over connections that are kept. It never throws: what goes wrong is an answer.
  */
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Agent as HttpAgent, IncomingMessage, RequestOptions } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { type Answer, MAX_ANSWER_BYTES, readAnswer } from './answer.ts';
 import { type ShipperSettings, withoutSecrets } from './settings.ts';
+
+/** Loaded when used: an import of them loads the whole of undici, at every start. */
+const http = () => process.getBuiltinModule('node:http');
+const https = () => process.getBuiltinModule('node:https');
 
 /** Sends request bodies. */
 export interface OtlpClient {
@@ -92,8 +95,8 @@ class HttpClient implements OtlpClient {
 
   #openAgent(): HttpAgent {
     const options = { keepAlive: true, maxSockets: 2 };
-    if (this.#url.protocol === 'http:') return new HttpAgent(options);
-    return new HttpsAgent({ ...options, ...readTlsFiles(this.#settings) });
+    if (this.#url.protocol === 'http:') return new (http().Agent)(options);
+    return new (https().Agent)({ ...options, ...readTlsFiles(this.#settings) });
   }
 
   #post(body: Buffer, records: number, signal: AbortSignal | undefined): Promise<Answer> {
@@ -103,7 +106,7 @@ class HttpClient implements OtlpClient {
       agent: this.#agent,
       headers: { ...this.#headers, 'content-length': body.length },
     };
-    const send = this.#url.protocol === 'http:' ? httpRequest : httpsRequest;
+    const send = this.#url.protocol === 'http:' ? http().request : https().request;
     const url = new URL(this.#url);
     url.username = '';
     url.password = '';

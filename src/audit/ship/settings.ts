@@ -2,7 +2,6 @@
  * Where the trail is sent, from the standard variables, those of logs before the general ones.
  * https://opentelemetry.io/docs/specs/otel/protocol/exporter/
  */
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { describeValue, RiskTrailError } from '../../core/errors.ts';
 
 /** How records are encoded in a request. */
@@ -161,8 +160,10 @@ function readHeaders(env: Env): Readonly<Record<string, string>> {
       try {
         const name = decodeURIComponent(pair.slice(0, at).trim()).toLowerCase();
         const value = decodeURIComponent(pair.slice(at + 1).trim());
-        validateHeaderName(name);
-        validateHeaderValue(name, value);
+        // An import of it loads the whole of undici, at every start.
+        const http = process.getBuiltinModule('node:http');
+        http.validateHeaderName(name);
+        http.validateHeaderValue(name, value);
         if (at < 0 || OWN_HEADERS.has(name)) throw new Error(name);
         headers[name] = value;
       } catch {

@@ -10,7 +10,14 @@ const CALL = [
   'url.path',
   'api.rate_limit.remaining',
   'api.rate_limit.limit',
+  'api.rate_limit.used',
+  'api.throttle_wait_ms',
+  'api.attempts_ms',
+  'api.http_ms',
   'retry.delay_ms',
+  'trading.order.id',
+  'trading.order.client_id',
+  'trading.order.ids',
 ] as const satisfies readonly AttributeName[];
 
 const ALERT = [
@@ -21,7 +28,9 @@ const ALERT = [
   'alert.title',
   'alert.message',
   'alert.rule',
-] as const;
+  'alert.group',
+  'alert.value',
+] as const satisfies readonly AttributeName[];
 
 export const OPERATIONS_EVENTS = {
   'api.call': {
@@ -153,7 +162,7 @@ export const OPERATIONS_EVENTS = {
     class: 'audit',
     severity: 'WARN',
     required: ['alert.id', 'alert.type', 'alert.severity', 'alert.title'],
-    optional: ALERT,
+    optional: [...ALERT, 'alert.threshold', 'alert.events', 'alert.runbook'],
     brief: 'An alert was raised.',
     message: '{alert.type}: {alert.title}',
   },
@@ -186,6 +195,27 @@ export const OPERATIONS_EVENTS = {
     optional: [...ALERT, 'alert.note'],
     brief: 'Somebody dismissed an alert.',
     message: 'Alert {alert.id} dismissed[ by {risk.actor}]',
+  },
+
+  'alert.snapshot': {
+    component: 'alert',
+    category: ['alert'],
+    class: 'audit',
+    severity: 'INFO',
+    required: ['alert.open'],
+    optional: [],
+    brief: 'The alerts that stand, periodically and at close, where alert rules run.',
+    message: 'Alerts: snapshot',
+  },
+  'alert.delivery_failed': {
+    component: 'alert',
+    category: ['alert'],
+    class: 'audit',
+    severity: 'ERROR',
+    required: ['alert.id', 'alert.channel'],
+    optional: ['alert.rule'],
+    brief: 'An alert could not be told to those who should know.',
+    message: 'Alert {alert.id} was not delivered by {alert.channel}[: {error.message}]',
   },
 
   'audit.stream_opened': {
@@ -227,6 +257,22 @@ export const OPERATIONS_EVENTS = {
     optional: [],
     brief: 'The stream goes on after an unclean end.',
     message: 'Stream recovered: {audit.recovered.records} records stand, {audit.recovered.cut_bytes} bytes cut',
+  },
+  'audit.stream_restored': {
+    component: 'audit',
+    category: ['audit'],
+    class: 'audit',
+    severity: 'WARN',
+    required: ['audit.previous.stream', 'audit.restored.last_sequence', 'audit.restored.records'],
+    optional: [
+      'audit.previous.checkpoint',
+      'audit.restored.root',
+      'audit.restored.gaps',
+      'audit.restored.from',
+      'audit.restored.exit_status',
+    ],
+    brief: 'A stream of another host was rebuilt from a copy; only that host may go on with it.',
+    message: 'Stream restored from a copy: {audit.previous.stream} through {audit.restored.last_sequence}',
   },
   'audit.segment_sealed': {
     component: 'audit',

@@ -2,6 +2,13 @@
 import type { AttributeName } from '../attributes.ts';
 import type { EventTable } from '../define.ts';
 
+/** Parts of a call's duration, as instrumented libraries tell them. */
+const API_TIMES = [
+  'api.throttle_wait_ms',
+  'api.attempts_ms',
+  'api.http_ms',
+] as const satisfies readonly AttributeName[];
+
 const ORDER = [
   'trading.order.id',
   'trading.order.client_id',
@@ -21,6 +28,10 @@ const ORDER = [
   'trading.leverage',
   'trading.stop_loss',
   'trading.take_profit',
+  ...API_TIMES,
+  'api.rate_limit.remaining',
+  'api.rate_limit.limit',
+  'api.rate_limit.used',
 ] as const satisfies readonly AttributeName[];
 
 const TRADE = [
@@ -228,7 +239,13 @@ export const TRADING_EVENTS = {
     class: 'audit',
     severity: 'INFO',
     required: [],
-    optional: ['trading.position.quantity', 'trading.position.average_price', 'trading.pnl', 'trading.position.count'],
+    optional: [
+      'trading.position.quantity',
+      'trading.position.average_price',
+      'trading.pnl',
+      'trading.position.count',
+      ...API_TIMES,
+    ],
     brief: 'The position was asked of the venue.',
     message: 'Position query[: {trading.symbol}][ {trading.position.quantity}]',
   },
@@ -238,7 +255,7 @@ export const TRADING_EVENTS = {
     class: 'audit',
     severity: 'INFO',
     required: [],
-    optional: ['trading.balance', 'trading.equity', 'trading.currency'],
+    optional: ['trading.balance', 'trading.equity', 'trading.currency', ...API_TIMES],
     brief: 'The balance was asked of the venue.',
     message: 'Balance query[: {trading.balance}]',
   },
@@ -249,7 +266,7 @@ export const TRADING_EVENTS = {
     class: 'audit',
     severity: 'INFO',
     required: ['trading.leverage'],
-    optional: ['trading.previous_leverage', 'trading.order.status'],
+    optional: ['trading.previous_leverage', 'trading.order.status', ...API_TIMES],
     brief: 'Leverage was set.',
     message: 'Leverage set: {trading.leverage}[ for {trading.symbol}]',
   },
@@ -259,7 +276,7 @@ export const TRADING_EVENTS = {
     class: 'audit',
     severity: 'INFO',
     required: ['trading.margin_type'],
-    optional: ['trading.order.status'],
+    optional: ['trading.order.status', ...API_TIMES],
     brief: 'The margin type was set.',
     message: 'Margin type set: {trading.margin_type}[ for {trading.symbol}]',
   },
@@ -289,6 +306,7 @@ export const TRADING_EVENTS = {
       'trading.price.feed',
       'trading.volume',
       'risk.trailing_stop.id',
+      'risk.trailing_stop.manager',
     ],
     brief: 'An observed price that is an input of a risk layer.',
     message: 'Price: {trading.symbol} {trading.price}',
@@ -310,6 +328,7 @@ export const TRADING_EVENTS = {
       'trading.price.sequence',
       'trading.price.feed',
       'risk.trailing_stop.id',
+      'risk.trailing_stop.manager',
       'risk.trailing_stop.bar_path',
     ],
     brief: 'A candle closed that is an input of a strategy or a risk layer.',

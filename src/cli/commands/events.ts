@@ -51,13 +51,14 @@ export function addEventsCommand(program: Command, done: (status: number) => voi
 }
 
 async function showEvents(paths: readonly string[], flags: EventsFlags, output: Output): Promise<number> {
-  const { parseFilter } = await import('../../analysis/filter.ts');
+  const { parseFilter, textsOf } = await import('../../analysis/filter.ts');
   const { queryTrail } = await import('../../analysis/trail-query.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
   const filter = parseFilter(flags, createSystemClock());
   let torn = 0;
   const batches = queryTrail(trailPaths(paths), {
     filter,
+    texts: textsOf(flags),
     onTorn({ kind }) {
       // A last line without its newline is being written.
       if (kind !== 'tail') torn++;

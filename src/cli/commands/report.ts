@@ -1,6 +1,10 @@
 /** `risktrail report`: what a trail comes to, in numbers. */
+import { writeFile } from 'node:fs/promises';
 import { Argument, type Command } from 'commander';
+import type { Trail } from '../../analysis/index.ts';
+import type { PageOptions } from '../../analysis/page/index.ts';
 import { REPORTS, type Report, type ReportName, type ReportSection } from '../../analysis/report/types.ts';
+import { RiskTrailError } from '../../core/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
@@ -13,8 +17,10 @@ interface ReportFlags {
   readonly strategy?: string;
   readonly account?: string;
   readonly verify?: boolean;
+  readonly cache?: boolean | string;
   readonly json?: boolean;
   readonly csv?: boolean;
+  readonly html?: string;
 }
 
 const EXAMPLES = `
@@ -27,6 +33,7 @@ Examples:
   $ risktrail report trading ./risktrail-data --from 2020-01-01 --to 2020-03-31 --strategy trend-50
   $ risktrail report risk --verify --json | jq '.sections[] | select(.name == "questions")'
   $ risktrail report symbol --csv > symbols.csv
+  $ risktrail report daily --html today.html
 `;
 
 /** Adds the command to the program. @param done told of the exit status */
@@ -42,8 +49,13 @@ export function addReportCommand(program: Command, done: (status: number) => voi
     .option('--strategy <id>', 'strategy')
     .option('--account <id>', 'account')
     .option('--verify', 'verify the trail first')
+    .option(
+      '--cache [directory]',
+      'keep what reports need of finished segments as Parquet (default: cache in the trail’s directory)',
+    )
     .option('--json', 'the report as JSON')
     .option('--csv', 'CSV: section, name, value, n, unit, convention; tables as they are')
+    .option('--html <file>', 'a page to look at: one HTML file with pictures, and this report in front')
     .addHelpText('after', EXAMPLES)
     .action(async (name: ReportName, paths: readonly string[], flags: ReportFlags) =>
       done(await report(name, paths, flags, createOutput())),
@@ -53,8 +65,9 @@ export function addReportCommand(program: Command, done: (status: number) => voi
 async function report(name: ReportName, paths: readonly string[], flags: ReportFlags, output: Output): Promise<number> {
   const { openTrail } = await import('../../analysis/index.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
-  const { json, csv, ...asked } = flags;
+  const { json, csv, html, ...asked } = flags;
   await using trail = openTrail(trailPaths(paths));
+  if (html !== undefined) return writePage(trail, html, { ...asked, report: name }, output);
   const made = await withProgress(`report ${name}`, createSystemClock().monotonic, () => trail.report[name](asked));
   if (json) await output.write(`${JSON.stringify(made, undefined, 2)}\n`);
   else if (csv) await output.write(await asCsv(made));
@@ -65,6 +78,27 @@ async function report(name: ReportName, paths: readonly string[], flags: ReportF
   }
   if (made.records === 0) output.note(`risktrail: no record of the trail is within what was asked for`);
   return EXIT.good;
+}
+
+async function writePage(trail: Trail, file: string, options: PageOptions, output: Output): Promise<number> {
+  const { renderPage } = await import('../../analysis/page/index.ts');
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const integrity = await trail.integrity(options.verify);
+  const page = await withProgress(`page of ${options.report}`, createSystemClock().monotonic, () =>
+    renderPage(trail, { ...options, integrity }),
+  );
+  if (file === '-') await output.write(page);
+  else {
+    try {
+      await writeFile(file, page);
+    } catch (error) {
+      throw new RiskTrailError('FILE_UNWRITABLE', { path: file, reason: (error as Error).message }, error);
+    }
+    output.note(`risktrail: wrote ${file}`);
+  }
+  if (integrity.status !== 'findings') return EXIT.good;
+  output.note(`risktrail: ${integrity.detail}`);
+  return EXIT.finding;
 }
 
 async function asText(made: Report, output: Output): Promise<string> {

@@ -1,5 +1,6 @@
 /** `risktrail state`: breakers, stops, limits, trading state and open orders as they were at a moment. */
 import type { Command } from 'commander';
+import type { StateChange } from '../../analysis/state-diff.ts';
 import type { StateLayer, StateView } from '../../analysis/state-view.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gather } from '../option-values.ts';
@@ -10,6 +11,7 @@ import { withProgress } from '../progress.ts';
 interface StateFlags {
   readonly at?: string;
   readonly layer?: readonly string[];
+  readonly diff?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -21,6 +23,7 @@ Examples:
   $ risktrail state ./risktrail-data
   $ risktrail state --at 2020-03-16T14:30:00Z --layer circuit_breaker
   $ risktrail state --at 2h --json | jq '.[].trading_state.global'
+  $ risktrail state ./risktrail-data --diff 2020-03-12T13:00:00Z 2020-03-12T14:00:00Z
 `;
 
 /** Adds the command to the program. @param done told of the exit status */
@@ -35,6 +38,7 @@ export function addStateCommand(program: Command, done: (status: number) => void
       'only trading_state, circuit_breaker, trailing_stop, portfolio_limits or orders; may be repeated',
       gather,
     )
+    .option('--diff <times...>', 'two moments: what is different at the second')
     .option('--json', 'the states as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (paths: readonly string[], flags: StateFlags) => done(await showState(paths, flags, createOutput())));
@@ -52,14 +56,38 @@ async function showState(paths: readonly string[], flags: StateFlags, output: Ou
     const expected = `one of ${STATE_LAYERS.join(', ')}`;
     throw new RiskTrailError('OPTION_INVALID', { field: '--layer', expected, received: describeValue(layer) });
   }
-  const at = flags.at === undefined ? undefined : parseBound('--at', flags.at, 'to', clock);
-  const trail = trailPaths(paths);
-  const states = await withProgress(`reading ${trail.join(' ')}`, clock.monotonic, () => stateAt(trail, at));
-  const views = states.map((one) => stateView(one, flags.layer as readonly StateLayer[] | undefined));
+  if (flags.diff !== undefined && (flags.at !== undefined || flags.diff.length < 2)) {
+    const expected = 'two moments, without --at: --diff 2020-03-12T13:00:00Z 2020-03-12T14:00:00Z';
+    const received = flags.at === undefined ? describeValue(flags.diff.join(' ')) : '--at too';
+    throw new RiskTrailError('OPTION_INVALID', { field: '--diff', expected, received });
+  }
+  // Paths that stand behind the two moments are taken for moments by the parser.
+  const [from, to, ...further] = flags.diff ?? [];
+  const trail = trailPaths([...paths, ...further]);
+  const viewsAt = async (time: string | undefined, field: string) => {
+    const at = time === undefined ? undefined : parseBound(field, time, 'to', clock);
+    const states = await withProgress(`reading ${trail.join(' ')}`, clock.monotonic, () => stateAt(trail, at));
+    return states.map((one) => stateView(one, flags.layer as readonly StateLayer[] | undefined));
+  };
+  if (from !== undefined) {
+    const { stateDifferences } = await import('../../analysis/state-diff.ts');
+    const changes = stateDifferences(await viewsAt(from, '--diff'), await viewsAt(to, '--diff'));
+    if (flags.json) await output.write(`${JSON.stringify(changes, undefined, 2)}\n`);
+    else await output.write(await diffText(changes));
+    return EXIT.good;
+  }
+  const views = await viewsAt(flags.at, '--at');
   if (flags.json) await output.write(`${JSON.stringify(views, undefined, 2)}\n`);
   else if (views.length === 0) output.note('there was no trail yet at that time');
   else await output.write(views.map(textOf).join('\n'));
   return EXIT.good;
+}
+
+async function diffText(changes: readonly StateChange[]): Promise<string> {
+  if (changes.length === 0) return 'nothing is different\n';
+  const { textTable } = await import('../../analysis/text-table.ts');
+  const rows = changes.map((one) => [one.service, one.layer, one.name, one.member, one.before, one.after]);
+  return textTable(['service', 'layer', 'of', 'member', 'before', 'after'], rows);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of the view, printed by their names
@@ -99,7 +127,10 @@ function textOf(view: StateView): string {
       : `loss ${one.daily_loss} of ${one.daily_loss_max}, headroom ${one.daily_loss_headroom}${one.daily_loss_breached ? ', BREACHED' : ''}`,
     one.equity_peak === null
       ? ''
-      : `equity peak ${one.equity_peak}${one.drawdown_breached ? ', drawdown BREACHED' : ''}`,
+      : `equity peak ${one.equity_peak}${one.drawdown_max === null ? '' : `, drawdown at most ${one.drawdown_max}`}${one.drawdown_breached ? ', drawdown BREACHED' : ''}`,
+    ...one.limits
+      .filter((limit: Row) => limit.headroom !== null && limit.limit !== 'daily_loss')
+      .map((limit: Row) => `${limit.limit} ${limit.used} of ${limit.max}, headroom ${limit.headroom}`),
     one.pending_orders.length === 0 ? '' : `${one.pending_orders.length} orders pending`,
   ]);
   add(lines, 'Open orders', view.open_orders, (one) => [

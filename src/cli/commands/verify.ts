@@ -1,9 +1,11 @@
 /** `risktrail verify`: is the trail whole, unchanged and signed? */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { SemanticReport } from '../../analysis/semantic-check.ts';
 import type { FindingJournal } from '../../audit/verify/finding-journal.ts';
 import type { VerifyOptions, VerifyReport } from '../../audit/verify/verify.ts';
 import { RiskTrailError } from '../../core/errors.ts';
+import { EXIT } from '../exit-codes.ts';
 import { gather, parseCount } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
@@ -14,6 +16,7 @@ interface VerifyFlags {
   readonly vkey?: readonly string[];
   readonly anchor?: readonly string[];
   readonly strict?: boolean;
+  readonly semantic?: boolean;
   readonly json?: boolean;
   readonly from?: string;
   readonly saveCheckpoint?: string;
@@ -23,7 +26,8 @@ interface VerifyFlags {
 }
 
 const EXAMPLES = `
-Exit status: 0 whole and unchanged; 1 something was changed; 2 something is missing or unreadable; 3 nothing to verify.
+Exit status: 0 whole and unchanged; 1 something was changed, or a snapshot disagrees; 2 something is missing or unreadable;
+3 nothing to verify.
 With --follow, Ctrl-C ends with the status of all that was found.
 A key that lies beside the trail shows that the trail is consistent with itself, not who signed it: give the key with --vkey.
 
@@ -31,6 +35,7 @@ Examples:
   $ risktrail verify ./risktrail-data
   $ risktrail verify ./risktrail-data --vkey /keys/momentum-bot.vkey --anchor /backup/checkpoint
   $ risktrail verify ./risktrail-data --from /safe/verified.json --save-checkpoint /safe/verified.json
+  $ risktrail verify ./risktrail-data --semantic
   $ risktrail verify ./risktrail-data --follow --json --report-to ./verifier-data
   $ risktrail verify /var/log/otel/audit*.jsonl --vkey 'momentum-bot+12345678+AZHq…' --strict --json
 `;
@@ -52,6 +57,7 @@ export function addVerifyCommand(program: Command, done: (status: number) => voi
       gather,
     )
     .option('--strict', 'an unsigned tail, an open stream and a torn last line are findings, too')
+    .option('--semantic', 'also compare each snapshot of the risk state with what the events before it come to')
     .option('--from <file>', 'go on from what an earlier verification saved, without reading that again')
     .option('--save-checkpoint <file>', 'save what was verified, for --from, where nothing is wrong')
     .option('--follow', 'keep verifying as the trail grows, and print each finding as it is made')
@@ -79,13 +85,26 @@ async function verify(given: readonly string[], flags: VerifyFlags, output: Outp
   const report = await withProgress(`verifying ${paths.join(' ')}`, createSystemClock().monotonic, (onProgress) =>
     verifyTrail({ ...options, onProgress }),
   );
+  const semantic = flags.semantic === true ? await compareSnapshots(paths) : undefined;
+  const status = statusOf(report, semantic);
   // Set before printing: whoever reads may stop reading.
-  process.exitCode = report.exitStatus;
-  await print(report, flags, output);
+  process.exitCode = status;
+  await print(report, flags, output, semantic);
   if (flags.saveCheckpoint !== undefined && !report.ok) {
     output.note(`risktrail: ${flags.saveCheckpoint} was not written: only what is whole can be gone on from`);
   }
-  return report.exitStatus;
+  return status;
+}
+
+async function compareSnapshots(paths: readonly string[]): Promise<SemanticReport> {
+  const { checkTrailSnapshots } = await import('../../analysis/semantic-check.ts');
+  return checkTrailSnapshots(paths);
+}
+
+/** What was changed outranks what is missing. */
+function statusOf(report: VerifyReport, semantic: SemanticReport | undefined): number {
+  if (semantic === undefined || semantic.ok || report.exitStatus === EXIT.finding) return report.exitStatus;
+  return semantic.findings.length > 0 ? EXIT.finding : EXIT.incomplete;
 }
 
 /** The first of many nightly checks finds nothing to go on from in the file that it will write itself. */
@@ -95,20 +114,32 @@ function startOf({ from, saveCheckpoint }: VerifyFlags, output: Output): string 
   return undefined;
 }
 
-async function print(report: VerifyReport, flags: VerifyFlags, output: Output): Promise<void> {
+async function print(
+  report: VerifyReport,
+  flags: VerifyFlags,
+  output: Output,
+  semantic?: SemanticReport | undefined,
+): Promise<void> {
   if (flags.json) {
     const { toReportJson } = await import('../../audit/verify/verify.ts');
-    await output.write(`${JSON.stringify(toReportJson(report), undefined, flags.follow ? undefined : 2)}\n`);
-  } else {
-    const { formatVerifyReport } = await import('../../audit/verify/report.ts');
-    await output.write(`${formatVerifyReport(report).trimEnd()}\n`);
+    const json = { ...toReportJson(report), ...(semantic === undefined ? {} : { semantic }) };
+    await output.write(`${JSON.stringify(json, undefined, flags.follow ? undefined : 2)}\n`);
+    return;
   }
+  const { formatVerifyReport } = await import('../../audit/verify/report.ts');
+  await output.write(`${formatVerifyReport(report).trimEnd()}\n`);
+  if (semantic === undefined) return;
+  const { formatSemanticReport } = await import('../semantic-text.ts');
+  await output.write(`\n${formatSemanticReport(semantic)}`);
 }
 
 async function follow(options: VerifyOptions, flags: VerifyFlags, output: Output): Promise<number> {
+  const expected = 'not to be given together with --follow';
   if (flags.saveCheckpoint !== undefined) {
-    const expected = 'not to be given together with --follow';
     throw new RiskTrailError('OPTION_INVALID', { field: '--save-checkpoint', expected, received: 'both' });
+  }
+  if (flags.semantic === true) {
+    throw new RiskTrailError('OPTION_INVALID', { field: '--semantic', expected, received: 'both' });
   }
   const { followVerification } = await import('../../audit/verify/follow.ts');
   const { formatFinding } = await import('../../audit/verify/report.ts');

@@ -6,13 +6,25 @@ import { type BreakerDecision, type CallResult, type FailureInfo, USED } from '.
 import { addProbe, endProbe } from './state.ts';
 import { addCall, countCalls, reachedByCalls } from './window.ts';
 
-export function allow(draft: Draft, reduces: boolean): BreakerDecision {
+export function allow(draft: Draft, reduces: boolean, call?: number): BreakerDecision {
   const { status, probes, nextProbe } = draft.state;
-  if (status === 'CLOSED' || status === 'DISABLED') return USED;
+  if (status === 'CLOSED' || status === 'DISABLED') {
+    if (draft.all) {
+      draft.record(
+        catalogEvent('risk.circuit_breaker.permitted', {
+          ...draft.attributes(draft.now),
+          ...callAttribute(call),
+          ...(reduces ? { 'risk.circuit_breaker.reduces': true } : {}),
+        }),
+      );
+    }
+    return USED;
+  }
   if (reduces) {
     draft.record(
       catalogEvent('risk.circuit_breaker.exit_permitted', {
         ...draft.attributes(draft.now),
+        ...callAttribute(call),
         'risk.reason.code': 'CIRCUIT_BREAKER_REDUCES',
       }),
     );
@@ -24,6 +36,7 @@ export function allow(draft: Draft, reduces: boolean): BreakerDecision {
     draft.record(
       catalogEvent('risk.circuit_breaker.probe', {
         ...draft.attributes(draft.now),
+        ...callAttribute(call),
         'risk.circuit_breaker.probes_in_flight': draft.state.probes.length,
         'risk.circuit_breaker.probe.id': probe.id,
         'risk.circuit_breaker.probe.until': instant(probe.deadlineMs),
@@ -33,7 +46,11 @@ export function allow(draft: Draft, reduces: boolean): BreakerDecision {
   }
   const code = status === 'HALF_OPEN' ? 'CIRCUIT_BREAKER_PROBES_TAKEN' : `CIRCUIT_BREAKER_${status}`;
   draft.record(
-    catalogEvent('risk.circuit_breaker.not_permitted', { ...draft.attributes(draft.now), 'risk.reason.code': code }),
+    catalogEvent('risk.circuit_breaker.not_permitted', {
+      ...draft.attributes(draft.now),
+      ...callAttribute(call),
+      'risk.reason.code': code,
+    }),
   );
   return { permitted: false, code };
 }
@@ -101,6 +118,7 @@ function recordResult(
     'risk.circuit_breaker.counted': counted,
     ...(slow ? { 'risk.circuit_breaker.slow': true } : {}),
     ...(probe === undefined ? {} : { 'risk.circuit_breaker.probe.id': probe }),
+    ...callAttribute(input.call),
     ...(input.durationMs === undefined ? {} : { 'timing.duration_ms': input.durationMs }),
     ...errorAttributes(input.error),
   } as const;
@@ -118,6 +136,7 @@ function late(draft: Draft, input: CallResult, code: string): BreakerDecision {
       'risk.circuit_breaker.result': input.failed ? 'failure' : 'success',
       'risk.reason.code': code,
       ...(input.probe === undefined ? {} : { 'risk.circuit_breaker.probe.id': input.probe }),
+      ...callAttribute(input.call),
       ...(input.durationMs === undefined ? {} : { 'timing.duration_ms': input.durationMs }),
       ...errorAttributes(input.error),
     }),
@@ -125,7 +144,7 @@ function late(draft: Draft, input: CallResult, code: string): BreakerDecision {
   return { permitted: false, code };
 }
 
-export function release(draft: Draft, epoch: number, probe: number): BreakerDecision {
+export function release(draft: Draft, epoch: number, probe: number, call?: number): BreakerDecision {
   const inFlight = epoch === draft.state.epoch && draft.state.probes.some((one) => one.id === probe);
   if (!inFlight) return { permitted: false, code: 'CIRCUIT_BREAKER_RESULT_LATE' };
   draft.state = endProbe(draft.state, probe, false);
@@ -133,10 +152,14 @@ export function release(draft: Draft, epoch: number, probe: number): BreakerDeci
     catalogEvent('risk.circuit_breaker.probe_released', {
       ...draft.attributes(draft.now),
       'risk.circuit_breaker.probe.id': probe,
+      ...callAttribute(call),
     }),
   );
   return USED;
 }
+
+const callAttribute = (call: number | undefined) =>
+  call === undefined ? {} : { 'risk.circuit_breaker.call.id': call };
 
 const errorAttributes = (error: FailureInfo | undefined) => ({
   ...(error?.type === undefined ? {} : { 'error.type': error.type }),

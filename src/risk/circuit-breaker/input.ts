@@ -16,6 +16,8 @@ export interface FailureInfo {
 /** The outcome of a call. */
 export interface CallResult {
   readonly type: 'result';
+  /** Number of the call's permit, where it has one. */
+  readonly call?: number | undefined;
   readonly failed: boolean;
   readonly durationMs?: number | undefined;
   /** Epoch of the call's permit; without a permit the result is taken as of now. */
@@ -30,10 +32,10 @@ export interface CallResult {
 }
 
 export type BreakerInput =
-  | { readonly type: 'allow'; readonly reduces: boolean }
+  | { readonly type: 'allow'; readonly reduces: boolean; readonly call?: number | undefined }
   | CallResult
   /** The call of a probe's permit was given up by its caller. */
-  | { readonly type: 'release'; readonly epoch: number; readonly probe: number }
+  | { readonly type: 'release'; readonly epoch: number; readonly probe: number; readonly call?: number | undefined }
   | ({ readonly type: 'trade' } & TradeResult)
   | { readonly type: 'equity'; readonly equity: number }
   | { readonly type: 'manual'; readonly act: ManualAct; readonly actor: string; readonly reason: string }

@@ -82,7 +82,11 @@ export interface CircuitBreakerOptions {
   readonly halfOpen?: HalfOpenOptions | undefined;
   /** Stays open until a named person resets it. @default false */
   readonly latched?: boolean | undefined;
-  /** What its demand on the trading gate holds for: `global`, `venue:binance`, `account:ACC1` … @default 'global' */
+  /**
+   * What its demand on the trading gate holds for: `global`, `venue:binance`, `account:ACC1` … `account` is that of the setting
+   * `accountId`, and shares the breaker's opening with the other processes of the data directory.
+   * @default 'global'
+   */
   readonly scope?: string | undefined;
   /**
    * What it demands of the trading gate while OPEN or FORCED_OPEN. HALF_OPEN demands nothing: the breaker itself lets no more

@@ -26,8 +26,32 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
   return format;
 }
 
+/** Before 1973 clocks were set at other than whole minutes. */
+const WHOLE_MINUTES_MS = Date.UTC(1973, 0, 1);
+const MINUTE_MS = 60_000;
+const MAX_OFFSETS = 32_768;
+/** By zone, by minute since the epoch: `Intl` takes microseconds, and a replay asks for the same times again and again. */
+const offsets = new Map<string, Map<number, number>>();
+
 /** Milliseconds that the zone's clocks are ahead of UTC at an instant. */
 function offsetAt(timeZone: string, epochMs: number): number {
+  if (!(epochMs >= WHOLE_MINUTES_MS)) return lookUpOffset(timeZone, epochMs);
+  let known = offsets.get(timeZone);
+  if (known === undefined) {
+    known = new Map();
+    offsets.set(timeZone, known);
+  }
+  const minute = Math.floor(epochMs / MINUTE_MS);
+  let offset = known.get(minute);
+  if (offset === undefined) {
+    if (known.size >= MAX_OFFSETS) known.clear();
+    offset = lookUpOffset(timeZone, epochMs);
+    known.set(minute, offset);
+  }
+  return offset;
+}
+
+function lookUpOffset(timeZone: string, epochMs: number): number {
   const part: Record<string, number> = {};
   for (const { type, value } of formatOf(timeZone).formatToParts(epochMs)) part[type] = Number(value);
   const local = Date.UTC(part.year!, part.month! - 1, part.day, part.hour, part.minute, part.second);

@@ -24,7 +24,11 @@ export function stepBreaker(
   if (!isDue(state, now)) {
     // The hot path: nothing to record, nothing to change.
     if (input.type === 'tick') return { state, decision: USED, events: NOTHING };
-    if (input.type === 'allow' && (state.status === 'CLOSED' || state.status === 'DISABLED'))
+    if (
+      input.type === 'allow' &&
+      context.recordInputs !== 'all' &&
+      (state.status === 'CLOSED' || state.status === 'DISABLED')
+    )
       return { state, decision: USED, events: NOTHING };
   }
   const draft = new Draft(context, state, now);
@@ -53,11 +57,11 @@ function clockStep(draft: Draft, deltaMs: number): BreakerStep {
 function apply(draft: Draft, input: Exclude<BreakerInput, { type: 'clock_step' }>): BreakerDecision {
   switch (input.type) {
     case 'allow':
-      return allow(draft, input.reduces);
+      return allow(draft, input.reduces, input.call);
     case 'result':
       return result(draft, input);
     case 'release':
-      return release(draft, input.epoch, input.probe);
+      return release(draft, input.epoch, input.probe, input.call);
     case 'trade':
       return recordTrade(draft, input);
     case 'equity':

@@ -58,7 +58,7 @@ export function stepLimits(
   now: number,
   recordAll: boolean,
 ): InputStep {
-  const run = new Run(limits, state, now);
+  const run = new Run(limits, state, now, recordAll);
   run.startDay();
   const problem = apply(run, input, recordAll);
   settleBreaches(run);

@@ -102,7 +102,11 @@ export interface DuplicateLimit {
 export interface PortfolioLimitsOptions {
   /** Tells several sets of limits apart in events. @default 'default' */
   readonly name?: string;
-  /** Scope of the trading gate that a breach acts on: `global` or kind:id such as `account:ACC1`. @default 'global' */
+  /**
+   * Scope of the trading gate that a breach acts on: `global` or kind:id such as `account:ACC1`. `account` is that of the
+   * setting `accountId`, and shares the day's result and the exposure with the other processes of the data directory.
+   * @default 'global'
+   */
   readonly scope?: string;
   /** Oldest market price that an order may be judged by; the order or position must then say when it was observed. */
   readonly maxPriceAgeMs?: number;

@@ -22,11 +22,14 @@ export class Run {
   readonly effects: InputEffect[] = [];
   /** Equity that came with the input, by which drawdown is judged. */
   equity: number | undefined;
+  /** Each update says when its input came, as a replay needs it. */
+  readonly #timed: boolean;
 
-  constructor(limits: CompiledLimits, state: LimitsState, now: number) {
+  constructor(limits: CompiledLimits, state: LimitsState, now: number, timed = false) {
     this.limits = limits;
     this.state = state;
     this.now = now;
+    this.#timed = timed;
   }
 
   update(
@@ -42,6 +45,7 @@ export class Run {
       'risk.limit.change': withoutNulls(change),
     };
     describe(attributes);
+    if (this.#timed) attributes['risk.limit.at_ms'] = this.now;
     setName(attributes, this.limits.options);
     this.effects.push({ event: catalogEvent('risk.portfolio_limit.update', attributes) });
   }

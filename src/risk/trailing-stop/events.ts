@@ -60,6 +60,9 @@ export const addEvent = (stop: TrailingStop): CatalogEvent =>
     'risk.trailing_stop.manager': stop.manager,
     'risk.trailing_stop.config': { ...stop.settings },
     ...(stop.settings.priceSource === undefined ? {} : { 'trading.price.source': stop.settings.priceSource }),
+    // What of the attributes above is the stop's own: those that it leaves out are filled from the context around the call.
+    'risk.trailing_stop.context': { ...stop.context },
+    'risk.schema.version': 2,
   });
 
 export const activateEvent = (before: TrailingStop, after: TrailingStop, source: PriceSource): CatalogEvent =>
@@ -189,15 +192,17 @@ export function restoredEvent(
 export const snapshotEvent = (state: TrailingStopsState): CatalogEvent =>
   catalogEvent('risk.trailing_stop.snapshot', { 'risk.snapshot': { stops: state.stops } });
 
-/** Whom an input is for: all stops on a symbol, or one stop. */
+/** Whom an input is for: all stops on a symbol, or one stop, of one set. */
 export interface InputTarget {
   readonly symbol: string;
   readonly stopId?: string;
+  readonly manager: string;
 }
 
-const target = ({ symbol, stopId }: InputTarget) => ({
+const target = ({ symbol, stopId, manager }: InputTarget) => ({
   'trading.symbol': symbol,
   ...(stopId === undefined ? {} : { 'risk.trailing_stop.id': stopId }),
+  'risk.trailing_stop.manager': manager,
 });
 
 /** What of a stamp can be written down. */

@@ -139,21 +139,11 @@ function triggerOf(attributes: Attributes): StopTrigger {
   });
 }
 
-const CONTEXT = {
-  executionId: 'trading.execution.id',
-  accountId: 'trading.account.id',
-  strategyId: 'trading.strategy.id',
-  positionId: 'trading.position.id',
-  venue: 'trading.venue',
-} as const;
-
+/** The stop's own context; what surrounded the call is no part of it. */
 function contextOf(attributes: Attributes): StopContext | undefined {
-  const context: Record<string, string> = {};
-  for (const [name, attribute] of Object.entries(CONTEXT)) {
-    const value = attributes[attribute];
-    if (typeof value === 'string') context[name] = value;
-  }
-  return Object.keys(context).length === 0 ? undefined : Object.freeze(context);
+  const given = attributes[`${PREFIX}context`];
+  if (typeof given !== 'object' || given === null || Object.keys(given).length === 0) return undefined;
+  return Object.freeze({ ...given });
 }
 
 function cursorOf(stop: TrailingStop, attributes: Attributes): { cursor?: FeedCursor } {

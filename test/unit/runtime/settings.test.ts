@@ -52,7 +52,6 @@ describe('settings', () => {
       handleSignals: true,
       spanProcessors: [],
       logProcessors: [],
-      unusedVariables: [],
     });
     expect(settings.clock.now()).toBeGreaterThan(0);
     expect(settings.serviceVersion).toBeUndefined();
@@ -174,11 +173,6 @@ describe('settings from the environment', () => {
       'RISKTRAIL_CHECKPOINT_RECORD: unknown option (did you mean "RISKTRAIL_CHECKPOINT_RECORDS"?)',
     );
     expect(resolveSettings({ options, env: { PATH: '/bin', RISKTRAILS: 'x' } }).serviceName).toBe('momentum-bot');
-  });
-
-  it('accept variables that are reserved for later, and tell that they have no effect', () => {
-    const settings = resolveSettings({ options, env: { RISKTRAIL_INSTRUMENTATIONS: 'ccxt', RISKTRAIL_ON_ERROR: '' } });
-    expect(settings.unusedVariables).toEqual(['RISKTRAIL_INSTRUMENTATIONS']);
   });
 });
 

@@ -184,6 +184,7 @@ describe('inputs', () => {
       'trading.price.time': '1970-01-01T00:00:00.005Z',
       'trading.price.sequence': 1,
       'trading.price.feed': 'ws',
+      'risk.trailing_stop.manager': 'default',
     });
     expect(host.events[2]!.attributes['risk.trailing_stop.id']).toBe('p1');
     expect(host.events[3]!.attributes['risk.trailing_stop.bar_path']).toBe('OHLC');

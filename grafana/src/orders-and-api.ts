@@ -1,0 +1,177 @@
+import type { Described } from './dashboard.ts';
+import { linkTo } from './links.ts';
+import { count, countByStep, isIn, number, quantile, RANGE, records, STEP, share } from './logql.ts';
+import { FEW_ARE_GOOD, NONE_IS_GOOD, thresholds } from './look.ts';
+import { chart, gauges, lines, stat, table } from './panels.ts';
+
+const SCOPES = ['account', 'strategy', 'symbol'] as const;
+const ORDERS = {
+  events: [
+    'order.intent',
+    'order.placed',
+    'order.filled',
+    'order.edited',
+    'order.rejected',
+    'order.cancelled',
+    'order.outcome_unknown',
+  ],
+  scopes: SCOPES,
+} as const;
+const ANSWERED = { events: ['order.placed', 'order.rejected'], scopes: SCOPES } as const;
+const REJECTED = isIn('event_name', 'order.rejected');
+const CALLS = { events: ['api.call'] } as const;
+const TROUBLE = { events: ['api.error', 'api.retry_attempt', 'api.rate_limit'] } as const;
+const RATES = thresholds('good', [0.05, 'warning'], [0.2, 'bad']);
+const DELAYS = thresholds('good', [500, 'warning'], [1000, 'bad']);
+
+export const ORDERS_AND_API: Described = {
+  slug: 'orders-and-api',
+  title: 'Orders and API',
+  description: 'What became of every order, and how the venues’ APIs answer.',
+  scopes: SCOPES,
+  from: 'now-6h',
+  refresh: '30s',
+  panels: [
+    stat({
+      title: 'What became of the orders?',
+      description:
+        'Orders in this time: intents are written before the send, the rest is what the venue answered. A fill may come in parts, each of which counts.',
+      empty: 'No order in this time',
+      width: 12,
+      unit: 'short',
+      series: [{ query: count(ORDERS, ['event_name']), name: '{{event_name}}' }],
+    }),
+    stat({
+      title: 'Outcome unknown',
+      description: 'Orders in this time to which no answer came: each may have been executed. Ask the venue.',
+      empty: 'None in this time',
+      width: 6,
+      unit: 'short',
+      thresholds: NONE_IS_GOOD,
+      series: [
+        {
+          query: count({ events: ['order.outcome_unknown'], scopes: SCOPES }, ['trading.symbol']),
+          name: '{{trading_symbol}}',
+        },
+      ],
+      links: [{ title: 'What happened', url: linkTo('incident') }],
+    }),
+    stat({
+      title: 'What share was rejected?',
+      description: 'Rejected orders among those that the venue answered in this time. Above 20 % the alert fires.',
+      empty: 'No order was answered in this time',
+      width: 6,
+      unit: 'percentunit',
+      thresholds: RATES,
+      series: [{ query: share(ANSWERED, REJECTED, RANGE, ['service_name']), name: '{{service_name}}' }],
+    }),
+    chart({
+      title: 'Orders over time',
+      description: 'The same events in each step.',
+      empty: 'No order in this time',
+      width: 12,
+      unit: 'short',
+      decimals: 0,
+      as: 'bars',
+      series: [{ query: countByStep(ORDERS, ['event_name']), name: '{{event_name}}' }],
+    }),
+    chart({
+      title: 'Rejection rate over time',
+      description: 'Rejected among answered orders of each step.',
+      empty: 'No order was answered in this time',
+      width: 12,
+      unit: 'percentunit',
+      max: 1,
+      lines: true,
+      thresholds: RATES,
+      series: [{ query: share(ANSWERED, REJECTED, STEP, ['service_name']), name: '{{service_name}}' }],
+    }),
+    chart({
+      title: 'How long do API calls take?',
+      description: 'Half, 95 % and 99 % of the calls of a step were quicker, by venue.',
+      empty: 'No call was recorded in this time',
+      width: 12,
+      unit: 'ms',
+      lines: true,
+      thresholds: DELAYS,
+      series: [
+        { query: quantile(0.5, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p50' },
+        { query: quantile(0.95, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p95' },
+        { query: quantile(0.99, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p99' },
+      ],
+    }),
+    gauges({
+      title: 'Which calls are slow?',
+      description: '95 % of the calls of this time were quicker, by operation.',
+      empty: 'No call was recorded in this time',
+      width: 6,
+      unit: 'ms',
+      thresholds: DELAYS,
+      series: [{ query: quantile(0.95, CALLS, 'timing.duration_ms', RANGE, ['operation']), name: '{{operation}}' }],
+    }),
+    gauges({
+      title: 'API calls',
+      description: 'Calls recorded in this time, by operation.',
+      empty: 'No call was recorded in this time',
+      width: 6,
+      unit: 'short',
+      series: [{ query: count(CALLS, ['operation']), name: '{{operation}}' }],
+    }),
+    chart({
+      title: 'Errors, retries and rate limits over time',
+      description: 'Calls that failed, were tried again, or ran into the venue’s rate limit, in each step.',
+      empty: 'None in this time',
+      width: 12,
+      unit: 'short',
+      decimals: 0,
+      as: 'bars',
+      series: [{ query: countByStep(TROUBLE, ['event_name', 'operation']), name: '{{event_name}} {{operation}}' }],
+    }),
+    gauges({
+      title: 'Which errors came?',
+      description: 'Failed calls in this time, by operation and type of error.',
+      empty: 'None in this time',
+      width: 6,
+      unit: 'short',
+      thresholds: FEW_ARE_GOOD,
+      series: [
+        { query: count({ events: ['api.error'] }, ['operation', 'error.type']), name: '{{operation}} {{error_type}}' },
+      ],
+    }),
+    stat({
+      title: 'What is left of the rate limit?',
+      description: 'Calls left in the venue’s period, as it last told within this time.',
+      empty: 'No venue told it in this time',
+      width: 6,
+      unit: 'short',
+      series: [
+        {
+          query: number('last', {}, 'api.rate_limit.remaining', RANGE, ['service_name', 'trading.venue']),
+          name: '{{service_name}} {{trading_venue}}',
+        },
+      ],
+    }),
+    table({
+      title: 'Slow operations',
+      description:
+        'Operations that took longer than their threshold, newest first. A click on the trace shows it beside its records.',
+      empty: 'Nothing was slow in this time',
+      width: 12,
+      query: records({ events: ['performance.latency'] }),
+      columns: [
+        ['service_name', 'Service'],
+        ['operation', 'Operation'],
+        ['timing.duration_ms', 'Took, ms'],
+        ['timing.threshold_ms', 'Threshold, ms'],
+        ['trace_id', 'Trace', 'trace'],
+      ],
+    }),
+    lines({
+      title: 'Unknown outcomes, rejections and API errors',
+      description: 'Newest first. Open a line for all it carries and its trace.',
+      empty: 'None in this time',
+      width: 12,
+      query: records({ events: ['order.outcome_unknown', 'order.rejected', 'trade.execution_failed', 'api.error'] }),
+    }),
+  ],
+};

@@ -1,0 +1,62 @@
+/**
+ * Writes the files that follow from the alert rules: for Loki's ruler, for Grafana, and the table of the docs. `--check` writes
+ * nothing and exits 1 where one lags.
+ *
+ *     node scripts/generate-alerts.ts [--check] [--settings alerts.yaml]
+ *
+ * With `--settings` the thresholds of that file hold in what is written.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parse, stringify } from 'yaml';
+import { applySettings, readRules } from '../src/alerting/read-rules.ts';
+import { CONTACTS, grafanaContact, grafanaRules, lokiRules } from '../src/alerting/render/documents.ts';
+import type { AlertRule } from '../src/alerting/rule.ts';
+import { alertRulesPage } from './docs/alert-rules-page.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const HEAD = '# Written by scripts/generate-alerts.ts from src/alerting/rules.ts: change it there.\n';
+
+const yaml = (document: object): string =>
+  `${HEAD}${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+
+/** Every generated file: path below the root → content. */
+export function generatedAlertFiles(rules: readonly AlertRule[] = readRules()): ReadonlyMap<string, string> {
+  return new Map([
+    ['grafana/alerting/loki-rules.yaml', yaml(lokiRules(rules))],
+    ['grafana/provisioning/alerting/risktrail.yaml', yaml(grafanaRules(rules))],
+    ...CONTACTS.map((one) => [`grafana/contact-points/${one}.yaml`, yaml(grafanaContact(one))] as const),
+    // What stands there unless another is put in its place.
+    ['grafana/provisioning/alerting/contact-point.yaml', yaml(grafanaContact('none'))],
+    ['docs/alert-rules.md', alertRulesPage(rules)],
+  ]);
+}
+
+/** Paths of files that differ from what would be generated. */
+export function laggingAlertFiles(files = generatedAlertFiles()): readonly string[] {
+  return [...files]
+    .filter(([path, content]) => !existsSync(join(ROOT, path)) || readFileSync(join(ROOT, path), 'utf8') !== content)
+    .map(([path]) => path);
+}
+
+function main(): number {
+  const { values } = parseArgs({ options: { check: { type: 'boolean' }, settings: { type: 'string' } } });
+  const { settings } = values;
+  const rules =
+    settings === undefined ? readRules() : applySettings(readRules(), parse(readFileSync(settings, 'utf8')), settings);
+  const files = generatedAlertFiles(rules);
+  const lagging = laggingAlertFiles(files);
+  for (const path of lagging) {
+    if (values.check) {
+      console.error(`${path} lags behind the code: run node scripts/generate-alerts.ts`);
+      continue;
+    }
+    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
+    writeFileSync(join(ROOT, path), files.get(path)!);
+    console.log(`wrote ${path}`);
+  }
+  return values.check && lagging.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) process.exitCode = main();

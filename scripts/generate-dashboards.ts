@@ -1,0 +1,47 @@
+/**
+ * Writes Grafana's dashboards, `grafana/dashboards/*.json`, from `grafana/src`. `--check` writes nothing and exits 1 where one
+ * lags.
+ *
+ *     node scripts/generate-dashboards.ts [--check]
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { dashboards } from '../grafana/src/index.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/** Every generated file: path below the root → content. */
+export function generatedDashboards(): ReadonlyMap<string, string> {
+  return new Map(
+    [...dashboards()].map(([slug, one]) => [
+      `grafana/dashboards/${slug}.json`,
+      `${JSON.stringify(one, undefined, 2)}\n`,
+    ]),
+  );
+}
+
+/** Paths of files that differ from what would be generated. */
+export function laggingDashboards(files = generatedDashboards()): readonly string[] {
+  return [...files]
+    .filter(([path, content]) => !existsSync(join(ROOT, path)) || readFileSync(join(ROOT, path), 'utf8') !== content)
+    .map(([path]) => path);
+}
+
+function main(): number {
+  const { values } = parseArgs({ options: { check: { type: 'boolean' } } });
+  const files = generatedDashboards();
+  const lagging = laggingDashboards(files);
+  for (const path of lagging) {
+    if (values.check) {
+      console.error(`${path} lags behind the code: run node scripts/generate-dashboards.ts`);
+      continue;
+    }
+    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
+    writeFileSync(join(ROOT, path), files.get(path)!);
+    console.log(`wrote ${path}`);
+  }
+  return values.check && lagging.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) process.exitCode = main();

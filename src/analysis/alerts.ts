@@ -1,0 +1,170 @@
+/** Alerts of a trail: which there are, what rules would have raised, and what a person does about one. */
+
+import { AlertEvaluator } from '../alerting/evaluator.ts';
+import { AlertFold, type AlertRecord } from '../alerting/open-alerts.ts';
+import type { AlertRule, GroupValues } from '../alerting/rule.ts';
+import { alertText } from '../alerting/text.ts';
+import { openJournal } from '../audit/journal/journal.ts';
+import { SEVERITY_NUMBERS } from '../catalog/define.ts';
+import { EVENTS } from '../catalog/events.ts';
+import { type Clock, hrTimeToNanos, toHrTime } from '../core/clock.ts';
+import { VERSION } from '../version.ts';
+import type { FlatRecord } from './flat-record.ts';
+import { queryTrail } from './trail-query.ts';
+
+/** An alert that rules raise, seen from the end of the trail. */
+export interface EvaluatedAlert {
+  readonly rule: string;
+  readonly type: AlertRule['type'];
+  readonly severity: AlertRule['severity'];
+  readonly title: string;
+  readonly message: string;
+  readonly service: string;
+  readonly group: GroupValues;
+  /** Epoch milliseconds. */
+  readonly raisedMs: number;
+  /** Absent where it stood at the end. */
+  readonly resolvedMs?: number;
+  readonly value: number | undefined;
+  /** Record ids of the newest events behind it. */
+  readonly events: readonly string[];
+}
+
+/** What an evaluation came to. */
+export interface AlertEvaluation {
+  readonly records: number;
+  /** In the order in which they were raised. */
+  readonly alerts: readonly EvaluatedAlert[];
+}
+
+/** What a person does about an alert. */
+export type AlertActKind = 'acknowledged' | 'resolved' | 'dismissed';
+
+/** Epoch milliseconds of a record, with the microseconds in the fraction. */
+export function recordTimeMs({ timestamp }: FlatRecord): number {
+  // 2025-11-21T01:54:20.585712567Z: Date knows three of the nine digits.
+  return Date.parse(`${timestamp.slice(0, 23)}Z`) + Number(timestamp.slice(23, 26)) / 1000;
+}
+
+/**
+ * Runs rules over the records of a trail, each at its own time, up to the last one.
+ * @param bounds times, ISO 8601, between which records are taken
+ * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
+ */
+export async function evaluateAlerts(
+  paths: readonly string[],
+  rules: readonly AlertRule[],
+  { since = '', until = '\uffff' }: { readonly since?: string | undefined; readonly until?: string | undefined } = {},
+): Promise<AlertEvaluation> {
+  const evaluator = new AlertEvaluator(rules);
+  const alerts: EvaluatedAlert[] = [];
+  /** Index of the alert that stands, by its group's key. */
+  const open = new Map<string, number>();
+  let records = 0;
+  const filter = ({ timestamp }: FlatRecord) => timestamp >= since && timestamp <= until;
+  for await (const batch of queryTrail(paths, { filter })) {
+    for (const record of batch) {
+      records++;
+      const timeMs = recordTimeMs(record);
+      const transitions = evaluator.observe(
+        {
+          name: record.event ?? '',
+          severityNumber: record.severity_number,
+          service: record.service ?? '',
+          timeMs,
+          recordId: record.record_id ?? '',
+          attributes: record,
+        },
+        timeMs,
+      );
+      for (const transition of transitions) {
+        const { kind, rule, key, service, group, value, events, timeMs: atMs } = transition;
+        if (kind === 'raised') {
+          open.set(key, alerts.length);
+          const text = alertText(rule, transition);
+          const { type, severity } = rule;
+          alerts.push({ rule: rule.id, type, severity, ...text, service, group, raisedMs: atMs, value, events });
+        } else {
+          const index = open.get(key);
+          if (index !== undefined) alerts[index] = { ...alerts[index]!, resolvedMs: atMs };
+          open.delete(key);
+        }
+      }
+    }
+  }
+  return { records, alerts };
+}
+
+/**
+ * The alerts of a trail as they stand at its end, oldest first: every open one, and the newest of those that ended.
+ * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
+ */
+export async function listAlerts(paths: readonly string[]): Promise<readonly AlertRecord[]> {
+  const fold = new AlertFold();
+  const filter = ({ event }: FlatRecord) => event?.startsWith('alert.') === true;
+  for await (const batch of queryTrail(paths, { filter })) {
+    for (const record of batch) {
+      fold.apply({
+        name: record.event ?? '',
+        service: record.service ?? '',
+        timeMs: recordTimeMs(record),
+        attributes: record,
+      });
+    }
+  }
+  return fold.all();
+}
+
+/** What is recorded of an act. */
+export interface RecordedAct {
+  readonly dataDir: string;
+  readonly alert: AlertRecord;
+  readonly act: AlertActKind;
+  readonly actor: string;
+  readonly note: string;
+  readonly clock: Clock;
+  /** Where the data directory's own key is not that of the service. */
+  readonly signingKeyFile?: string | undefined;
+  /** Told of what goes wrong while it is written. */
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+/**
+ * Records what a person did about an alert, as an event of the alert's service in a stream of the data directory that is
+ * opened, signed and closed for it; beside a running service it is a stream of its own.
+ * @returns the record's id
+ * @throws RiskTrailError as `openJournal`
+ */
+export async function recordAlertAct(recorded: RecordedAct): Promise<string> {
+  const { dataDir, alert, act, actor, note, clock, signingKeyFile, onError } = recorded;
+  const journal = openJournal({
+    dataDir,
+    serviceName: alert.service,
+    signingKeyFile,
+    resource: { 'service.name': alert.service },
+    scope: { name: 'risktrail', version: VERSION },
+    clock,
+    onError,
+  });
+  const name = `alert.${act}` as const;
+  const { severity } = EVENTS[name];
+  const status = { acknowledged: 'ACKNOWLEDGED', resolved: 'RESOLVED', dismissed: 'DISMISSED' }[act];
+  const { recordId } = journal.append({
+    eventName: name,
+    severityNumber: SEVERITY_NUMBERS[severity],
+    severityText: severity,
+    timeUnixNano: hrTimeToNanos(toHrTime(clock.now())),
+    body: `Alert ${alert.id} ${act} by ${actor}`,
+    attributes: {
+      'alert.id': alert.id,
+      'alert.rule': alert.rule,
+      'alert.title': alert.title,
+      'alert.status': status,
+      'alert.group': alert.group,
+      'alert.note': note,
+      'risk.actor': actor,
+    },
+  });
+  await journal.close('alerts command');
+  return recordId;
+}

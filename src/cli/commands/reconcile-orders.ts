@@ -1,0 +1,98 @@
+/** `risktrail reconcile-orders`: orders whose outcome nobody recorded, to be asked of the venue. */
+import type { Command } from 'commander';
+import type { OpenOrder } from '../../risk/open-orders.ts';
+import { EXIT } from '../exit-codes.ts';
+import { createOutput, type Output } from '../output.ts';
+import { trailPaths } from '../paths.ts';
+import { withProgress } from '../progress.ts';
+
+interface ReconcileOrdersFlags {
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+An intent without an outcome: the process ended, or is still waiting, between the send and the answer. An unknown outcome:
+no answer came. Either order may stand at the venue. Exit status: 0 there is none, 1 there are some.
+
+Examples:
+  $ risktrail reconcile-orders ./risktrail-data
+  $ risktrail reconcile-orders --json | jq -r '.[].client_order_id'
+`;
+
+/** Adds the command to the program. @param done told of the exit status */
+export function addReconcileOrdersCommand(program: Command, done: (status: number) => void): void {
+  program
+    .command('reconcile-orders')
+    .description('list the orders whose outcome was not recorded')
+    .argument('[paths...]', 'data directory or files (default: RISKTRAIL_DATA_DIR or ./risktrail-data)')
+    .option('--json', 'the orders as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (paths: readonly string[], flags: ReconcileOrdersFlags) => {
+      done(await reconcileOrders(paths, flags, createOutput()));
+    });
+}
+
+async function reconcileOrders(paths: readonly string[], flags: ReconcileOrdersFlags, output: Output): Promise<number> {
+  const { stateAt } = await import('../../analysis/state-at.ts');
+  const { createSystemClock } = await import('../../core/clock.ts');
+  const trail = trailPaths(paths);
+  const { monotonic } = createSystemClock();
+  const states = await withProgress(`reading ${trail.join(' ')}`, monotonic, () => stateAt(trail));
+  const open = states.flatMap(({ stream, state }) =>
+    state.openOrders.filter(({ status }) => status !== 'placed').map((order) => ({ stream, order })),
+  );
+  const venues = await venuesOf(trail, new Set(open.map(({ order }) => order.firstRecordId)));
+  const rows = open.map(({ stream, order }) => rowOf(stream, order, venues.get(order.firstRecordId)));
+  if (flags.json) await output.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+  else if (rows.length === 0) output.note('every order has an outcome');
+  else {
+    const { textTable } = await import('../../analysis/text-table.ts');
+    const names = [
+      'since',
+      'service',
+      'venue',
+      'symbol',
+      'side',
+      'quantity',
+      'price',
+      'order_id',
+      'client_order_id',
+      'outcome',
+    ] as const;
+    const lines = rows.map((row) => names.map((name) => String(row[name] ?? '')));
+    await output.write(textTable([...names], lines));
+  }
+  return rows.length === 0 ? EXIT.good : EXIT.finding;
+}
+
+function rowOf(stream: string, order: OpenOrder, venue: string | undefined) {
+  return {
+    since: new Date(order.sinceMs).toISOString(),
+    service: stream.slice(0, stream.lastIndexOf('/')),
+    stream,
+    venue: venue ?? null,
+    symbol: order.symbol ?? null,
+    side: order.side ?? null,
+    quantity: order.quantity ?? null,
+    price: order.price ?? null,
+    order_id: order.orderId ?? null,
+    client_order_id: order.clientOrderId ?? null,
+    outcome: order.status === 'intent' ? 'none' : 'unknown',
+    record_id: order.firstRecordId,
+  };
+}
+
+/** The venues of orders by the records that first told of them. */
+async function venuesOf(trail: readonly string[], wanted: ReadonlySet<string>): Promise<Map<string, string>> {
+  const venues = new Map<string, string>();
+  if (wanted.size === 0) return venues;
+  const { queryTrail } = await import('../../analysis/trail-query.ts');
+  for await (const batch of queryTrail(trail)) {
+    for (const record of batch) {
+      const venue = record['trading.venue'];
+      if (record.record_id !== null && wanted.has(record.record_id) && typeof venue === 'string')
+        venues.set(record.record_id, venue);
+    }
+  }
+  return venues;
+}

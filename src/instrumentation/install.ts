@@ -1,0 +1,60 @@
+/** Watches for libraries and instruments each when it is loaded; nothing of a library that isn't used is loaded. */
+import { createRequire } from 'node:module';
+import type * as Cockatiel from './breakers/cockatiel.ts';
+import type * as Opossum from './breakers/opossum.ts';
+import type * as Ccxt from './ccxt/instrument.ts';
+import { watchModules } from './hooks.ts';
+import { findHost, guarded } from './host.ts';
+import { watchHttp } from './http.ts';
+import { instrumentConsole } from './loggers/console.ts';
+import { instrumentPinoTools } from './loggers/pino.ts';
+import { instrumentWinstonLogger } from './loggers/winston.ts';
+import type { Instrumentation } from './targets.ts';
+import { instrumentAlpaca } from './venues/alpaca.ts';
+import { instrumentBinance } from './venues/binance.ts';
+import { instrumentBybit } from './venues/bybit.ts';
+import { instrumentIb } from './venues/ib.ts';
+
+/** Installs what is asked for in this thread. Without a running trail it does nothing but pass calls on. */
+export function installInstrumentations(wanted: readonly Instrumentation[]): void {
+  watchModules(wanted, (library, exports) => guarded(findHost(), library, () => instrument(library, exports)));
+  if (wanted.includes('console')) instrumentConsole();
+  if (wanted.includes('http')) watchHttp();
+}
+
+/** What instruments a library is loaded when the library is, and at once: its file is about to be used. */
+function load<T>(path: string): T {
+  return createRequire(import.meta.url)(`${path}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`) as T;
+}
+
+function instrument(library: Instrumentation, exports: unknown): void {
+  switch (library) {
+    case 'ccxt':
+      load<typeof Ccxt>('./ccxt/instrument').instrumentCcxt(exports as Ccxt.CcxtModule);
+      break;
+    case 'alpaca':
+      instrumentAlpaca(exports);
+      break;
+    case 'binance':
+      instrumentBinance(exports);
+      break;
+    case 'bybit':
+      instrumentBybit(exports);
+      break;
+    case 'ib':
+      instrumentIb(exports);
+      break;
+    case 'opossum':
+      load<typeof Opossum>('./breakers/opossum').instrumentOpossum(exports);
+      break;
+    case 'cockatiel':
+      load<typeof Cockatiel>('./breakers/cockatiel').instrumentCockatiel(exports as { CircuitBreakerPolicy?: unknown });
+      break;
+    case 'pino':
+      instrumentPinoTools(exports as object);
+      break;
+    case 'winston':
+      instrumentWinstonLogger(exports);
+      break;
+  }
+}

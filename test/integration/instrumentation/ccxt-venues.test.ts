@@ -1,0 +1,169 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { FlatRecord } from '../../../src/analysis/flat-record.ts';
+import { runBot } from '../../support/bots/run-bot.ts';
+import { startReceiver } from '../../support/otlp-receiver.ts';
+import { readTrail, temporaryDirectory } from '../../support/trail.ts';
+import { BINANCE } from '../../support/venues/binance.ts';
+import { BYBIT } from '../../support/venues/bybit.ts';
+import { COINBASE } from '../../support/venues/coinbase.ts';
+import { KRAKEN } from '../../support/venues/kraken.ts';
+import { startVenue, type VenueOutcome, type VenueRequest } from '../../support/venues/venue-server.ts';
+
+const VENUES = { kraken: KRAKEN, binance: BINANCE, bybit: BYBIT, coinbase: COINBASE } as const;
+const OUTCOMES: readonly VenueOutcome[] = [
+  'success',
+  'filled',
+  'insufficient',
+  '429',
+  '500',
+  'slow',
+  'reset',
+  'timeout',
+];
+const BOTS = join(import.meta.dirname, '../../support/bots');
+
+/** What differs from run to run, and is looked at by itself. */
+const VARYING = new Set([
+  ...['correlation.id', 'risk.cause.record_id', 'timing.duration_ms', 'api.throttle_wait_ms', 'api.attempts_ms'],
+  ...[
+    'api.http_ms',
+    'audit.record.id',
+    'audit.stream',
+    'audit.sequence.number',
+    'audit.integrity.value',
+    'error.message',
+  ],
+]);
+
+function golden(records: readonly FlatRecord[]): string {
+  const rows = records
+    .filter(({ event }) => /^(order|api)\./.test(event ?? ''))
+    .map((record) => ({
+      event: record.event,
+      severity: record.severity,
+      ...Object.fromEntries(
+        Object.entries(record)
+          .filter(([name]) => (name.includes('.') || name === 'operation') && !VARYING.has(name))
+          .sort(([a], [b]) => (a < b ? -1 : 1)),
+      ),
+    }));
+  // ccxt makes client ids of its own for Coinbase, whatever the program asked for.
+  return `${JSON.stringify(rows, null, 2).replace(/ccxt-[0-9a-f-]{36}/g, 'ccxt-UUID')}\n`;
+}
+
+/** Keys and signatures, as the venue got them. */
+function secretsOf(requests: readonly VenueRequest[]): string[] {
+  const secrets = new Set([
+    'KEYOFTHEBOTKEYOFTHEBOT',
+    'secret of the bot',
+    Buffer.from('secret of the bot, secret of the bot').toString('base64'),
+  ]);
+  for (const { headers, query, body } of requests) {
+    for (const [name, value] of Object.entries(headers)) {
+      if (/sign|key|passphrase|authorization/i.test(name) && typeof value === 'string' && value.length > 8)
+        secrets.add(value);
+    }
+    for (const one of [query, new URLSearchParams(body)]) {
+      const signature = one.get('signature');
+      if (signature !== null) secrets.add(signature);
+    }
+  }
+  return [...secrets];
+}
+
+function allBytes(directory: string): string {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.pem'))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
+    .join('\n');
+}
+
+/** Every venue, and for two of them both of ccxt's copies. */
+const CASES: readonly [keyof typeof VENUES, 'mjs' | 'cjs'][] = [
+  ['kraken', 'mjs'],
+  ['kraken', 'cjs'],
+  ['binance', 'mjs'],
+  ['binance', 'cjs'],
+  ['bybit', 'mjs'],
+  ['coinbase', 'cjs'],
+];
+
+describe('orders by ccxt', () => {
+  it.each(CASES)('at %s are recorded once each, with their outcomes, and no secret leaves (%s)', async (name, kind) => {
+    const venue = await startVenue(VENUES[name], OUTCOMES);
+    onTestFinished(() => venue.close());
+    const receiver = await startReceiver();
+    onTestFinished(() => receiver.close());
+    const dataDir = temporaryDirectory();
+
+    const { code, out, err } = await runBot(join(BOTS, `bot.${kind}`), [name, venue.url, String(OUTCOMES.length)], {
+      dataDir,
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+        OTEL_METRICS_EXPORTER: 'none',
+      },
+    });
+
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const records = await readTrail(dataDir);
+    await expect(golden(records)).toMatchFileSnapshot(`goldens/${name}.json`);
+    const intents = records.filter(({ event }) => event === 'order.intent');
+    expect(intents).toHaveLength(OUTCOMES.length);
+    for (const intent of intents) {
+      const outcomes = records.filter((record) => record['risk.cause.record_id'] === intent.record_id);
+      expect(outcomes.map(({ event }) => event)).toEqual([
+        expect.stringMatching(/^order\.(placed|rejected|outcome_unknown)$/),
+      ]);
+      const [outcome] = outcomes as [FlatRecord];
+      expect(outcome.trace_id).toBe(intent.trace_id);
+      for (const part of ['timing.duration_ms', 'api.throttle_wait_ms', 'api.attempts_ms', 'api.http_ms']) {
+        expect(outcome[part]).toBeGreaterThanOrEqual(0);
+      }
+    }
+
+    const secrets = secretsOf(venue.requests);
+    expect(secrets.length).toBeGreaterThan(10);
+    const received = receiver.requests.map(({ body }) => body.toString('latin1')).join('\n');
+    expect(received).toContain('api.call');
+    const left = `${allBytes(dataDir)}\n${received}`;
+    expect(secrets.filter((secret) => left.includes(secret) || left.includes(encodeURIComponent(secret)))).toEqual([]);
+    expect(
+      secrets.filter((secret) =>
+        out
+          .split('\n')
+          .filter((line) => !/http/.test(line))
+          .join('\n')
+          .includes(secret),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('a service that is killed between send and answer', () => {
+  it('leaves an intent without an outcome', async () => {
+    const venue = await startVenue(KRAKEN, ['success', 'timeout']);
+    onTestFinished(() => venue.close());
+    const dataDir = temporaryDirectory();
+    let placed = '';
+    const { signal } = await runBot(join(BOTS, 'bot.mjs'), ['kraken', venue.url, '2'], {
+      dataDir,
+      onOutput(text, kill) {
+        placed += text;
+        if (!placed.includes('placed')) return;
+        // The second order is under way once the venue has it.
+        const timer = setInterval(() => {
+          if (venue.executed() < 2) return;
+          clearInterval(timer);
+          kill('SIGKILL');
+        }, 5);
+      },
+    });
+    expect(signal).toBe('SIGKILL');
+    const records = await readTrail(dataDir);
+    const orders = records.filter(({ event }) => event?.startsWith('order.'));
+    expect(orders.map(({ event }) => event)).toEqual(['order.intent', 'order.placed', 'order.intent']);
+  });
+});

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { generatedAlertFiles } from '../../../scripts/generate-alerts.ts';
+import { durationText, measureLogql, ruleLogql } from '../../../src/alerting/render/logql.ts';
+import { ALERT_RULES } from '../../../src/alerting/rules.ts';
+
+const files = generatedAlertFiles();
+const document = (path: string) => parse(files.get(path)!);
+
+interface GrafanaRule {
+  readonly uid: string;
+  readonly title: string;
+  readonly condition: string;
+  readonly for: string;
+  readonly noDataState: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: readonly {
+    readonly refId: string;
+    readonly datasourceUid: string;
+    readonly relativeTimeRange: { readonly from: number; readonly to: number };
+    readonly model: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+describe('the provisioning file of Grafana', () => {
+  const rules: readonly GrafanaRule[] = document('grafana/provisioning/alerting/risktrail.yaml').groups.flatMap(
+    ({ rules: of }: { rules: GrafanaRule[] }) => of,
+  );
+
+  it('has every rule once, with an id that stays', () => {
+    expect(rules.map(({ labels }) => labels['rule']).sort()).toEqual(ALERT_RULES.map(({ id }) => id).sort());
+    expect(new Set(rules.map(({ uid }) => uid)).size).toBe(rules.length);
+    expect(rules.filter(({ uid }) => !/^[a-zA-Z0-9_-]{1,40}$/.test(uid))).toEqual([]);
+  });
+
+  it('has for each a query, a threshold on it, a range, a duration, and no alarm where nothing is counted', () => {
+    for (const rule of rules) {
+      const [query, threshold] = rule.data;
+      expect(query).toMatchObject({ refId: 'A', datasourceUid: 'loki', model: { queryType: 'instant' } });
+      expect(query!.relativeTimeRange.from).toBeGreaterThan(0);
+      expect(threshold).toMatchObject({ datasourceUid: '__expr__', model: { type: 'threshold', expression: 'A' } });
+      expect([rule.condition, rule.noDataState]).toEqual(['B', 'OK']);
+      expect(rule.for).toMatch(/^\d+(s|m|h)$/);
+      expect(Object.keys(rule.annotations)).toEqual(['summary', 'description', 'runbook', 'dashboard']);
+    }
+  });
+
+  it('has no dollar where Grafana would read the environment', () => {
+    for (const { title, labels } of rules) expect(JSON.stringify({ title, labels })).not.toContain('$');
+  });
+});
+
+describe('the contact points', () => {
+  it('need nothing by default, and take addresses from the environment', () => {
+    expect(document('grafana/contact-points/none.yaml')).toEqual({ apiVersion: 1 });
+    expect(files.get('grafana/provisioning/alerting/contact-point.yaml')).toBe(
+      files.get('grafana/contact-points/none.yaml'),
+    );
+    const webhook = document('grafana/contact-points/webhook.yaml');
+    expect(webhook.contactPoints[0].receivers[0].settings.url).toBe('$ALERT_WEBHOOK_URL');
+    expect(document('grafana/contact-points/email.yaml').contactPoints[0].receivers[0].settings.addresses).toBe(
+      '$ALERT_EMAIL',
+    );
+    for (const route of webhook.policies) expect(route.receiver).toBe(webhook.contactPoints[0].name);
+  });
+});
+
+describe('LogQL', () => {
+  const rule = (id: string) => ALERT_RULES.find((one) => one.id === id)!;
+
+  it('groups by the labels that attributes become', () => {
+    expect(measureLogql(rule('order_outcome_unknown'), { streams: '{service_name="bot"}' })).toBe(
+      'sum by (service_name, trading_symbol) (count_over_time({service_name="bot"} | event_name="order.outcome_unknown" [15m]))',
+    );
+  });
+
+  it('is silent where a halt is told', () => {
+    const query = ruleLogql(rule('errors_per_hour'), ALERT_RULES);
+    expect(query).toContain(') > 10) unless on (service_name) ((last_over_time(');
+    expect(query).toContain('event_name!~"alert[.].*"');
+    expect(ruleLogql(rule('trading_halted'), ALERT_RULES)).not.toContain('unless');
+  });
+
+  it('writes durations in the largest unit that fits', () => {
+    expect([0, 1500, 2000, 90_000, 300_000, 86_400_000].map(durationText)).toEqual([
+      '0s',
+      '1500ms',
+      '2s',
+      '90s',
+      '5m',
+      '24h',
+    ]);
+  });
+});
