@@ -242,8 +242,21 @@ async function main(): Promise<void> {
     await using loki = await startLoki(directory);
     const endMs = clock.now();
     const total = await fill(loki.endpoint, endMs);
+    // Asks its memory for the last hours alone: everything older has to be in files.
+    await fetch(`${loki.endpoint}/ingester/shutdown?flush=true&terminate=false&delete_ring_tokens=false`, {
+      method: 'POST',
+    });
     await loki.stop();
     await loki.start();
+    const query = `sum(count_over_time({service_name=~".+"} [${Math.ceil(days * 86_400)}s]))`;
+    const counted = await fetch(
+      `${loki.endpoint}/loki/api/v1/query?${new URLSearchParams({ query, time: `${BigInt(Math.ceil(endMs)) * 1_000_000n}` })}`,
+    );
+    const { data: found } = (await counted.json()) as {
+      data: { result: readonly { value: readonly [number, string] }[] };
+    };
+    const held = Number(found.result[0]?.value[1] ?? 0);
+    if (held !== total) throw new Error(`Loki holds ${held} of ${total} events`);
     const parameters = new URLSearchParams({
       'match[]': '{service_name=~".+"}',
       start: `${Math.floor(endMs / 1000) - days * 86_400}`,

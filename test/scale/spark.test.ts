@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTrail, type SqlValue, type Trail } from '../../src/analysis/index.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { testVariable } from '../support/test-variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const HOME = process.env['RISKTRAIL_SPARK'] ?? join(homedir(), '.cache/risktrail-spark/venv');
+const HOME = testVariable('RISKTRAIL_SPARK') ?? join(homedir(), '.cache/risktrail-spark/venv');
 const PYTHON = join(HOME, 'bin/python');
 const VERSION = '4.0.1';
 

@@ -9,9 +9,10 @@ import { findStackBinary } from '../support/stack-binaries.ts';
 import { startCollector } from '../support/stack-collector.ts';
 import { startLoki } from '../support/stack-loki.ts';
 import { StackService } from '../support/stack-service.ts';
+import { testVariable } from '../support/test-variables.ts';
 
 /** The nightly script takes ten minutes. */
-const SECONDS = Number(process.env['RISKTRAIL_LOAD_SECONDS'] ?? 20);
+const SECONDS = Number(testVariable('RISKTRAIL_LOAD_SECONDS') ?? 20);
 const PER_SECOND = 10_000;
 const ROOT = join(import.meta.dirname, '../..');
 const SERVERS = [findStackBinary('otelcol'), findStackBinary('loki')];

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer, { type Browser } from 'puppeteer-core';
+import { testVariable } from './test-variables.ts';
 
 const PLACES = [
   '/usr/bin/chromium',
@@ -19,7 +20,7 @@ export function findChromium(): string | undefined {
 }
 
 /** Whether tests in it may be skipped: not where the environment says that it must be there. */
-export const REQUIRED = process.env['RISKTRAIL_REQUIRE_BROWSER'] === '1';
+export const REQUIRED = testVariable('RISKTRAIL_REQUIRE_BROWSER') === '1';
 
 /** A running browser. */
 export interface TestBrowser {

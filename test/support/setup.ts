@@ -5,6 +5,9 @@
 import fc from 'fast-check';
 import { afterAll } from 'vitest';
 import { removeTemporaryDirectories } from './temporary.ts';
+import { putAsideTestVariables } from './test-variables.ts';
+
+putAsideTestVariables();
 
 fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20_261_121) });
 

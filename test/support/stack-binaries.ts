@@ -22,6 +22,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { tryLock } from '../../src/audit/journal/lock.ts';
+import { testVariable } from './test-variables.ts';
 
 const STACK = fileURLToPath(new URL('../stack', import.meta.url));
 const KAFKA = fileURLToPath(new URL('../scale/kafka', import.meta.url));
@@ -116,7 +117,7 @@ export const stackVersion = (server: StackServer): string => RECIPES[server].ver
 export type StackBinary = { readonly path: string } | { readonly path: undefined; readonly reason: string };
 
 function cacheDirectory(): string {
-  const given = process.env['RISKTRAIL_STACK_CACHE'];
+  const given = testVariable('RISKTRAIL_STACK_CACHE');
   if (given !== undefined && given !== '') return given;
   return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'risktrail-stack');
 }
@@ -184,7 +185,7 @@ export async function stackBinary(server: StackServer): Promise<StackBinary> {
   const found = findStackBinary(server);
   if (found.path !== undefined) return found;
   if (!canBuild(RECIPES[server].needs)) {
-    if (process.env['CI'] || process.env['RISKTRAIL_REQUIRE_STACK'] === '1') throw new Error(found.reason);
+    if (process.env['CI'] || testVariable('RISKTRAIL_REQUIRE_STACK') === '1') throw new Error(found.reason);
     return found;
   }
   const cache = cacheDirectory();
