@@ -29,6 +29,7 @@ import { RedactingLogRecordProcessor } from './redacting-processors.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
 import { type ResourceOptions, resourceAttributes } from './resource.ts';
 import { createSdk, hasTracerProvider, installContextManager, needsNodeSdk } from './sdk.ts';
+import { createUnseenTracer } from './unseen-tracer.ts';
 
 /** Instrumentation scope of everything that risktrail itself emits. */
 export const SCOPE = 'risktrail';
@@ -173,6 +174,11 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const ends: (() => Promise<unknown>)[] = [];
   const flushes: (() => Promise<void>)[] = [];
   let unregister = () => {};
+  // A sampler that the environment asks for decides on spans, and so on the flags of what leaves, also where nobody is given them.
+  const isSeen =
+    (options.spanProcessors ?? []).length > 0 ||
+    pipeline.spanBatchers.length > 0 ||
+    (env['OTEL_TRACES_SAMPLER'] ?? '').trim() !== '';
   if (own) {
     const spanProcessors = [...(options.spanProcessors ?? []), ...pipeline.spanBatchers.map(createSpanBatchProcessor)];
     for (const one of options.spanProcessors ?? []) {
@@ -190,7 +196,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   }
   installContextManager();
   const found = trace.getTracer(SCOPE, VERSION);
-  const tracer = own ? found : createAttachedTracer(found, redactor);
+  const tracer = own ? (isSeen ? found : createUnseenTracer(found)) : createAttachedTracer(found, redactor);
   bindContextSettings(tracer, { foreign: !own, redactor, clock: options.clock, report });
   ends.push(() => provider.shutdown());
   return new RunningTelemetry({

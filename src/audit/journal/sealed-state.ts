@@ -2,7 +2,7 @@
  * What the sealer notes of the files that it has sealed, so that a start need not open them. In the stream's state folder;
  * made anew where it is missing.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { STATE_DIRECTORY } from './segment-files.ts';
 
@@ -33,10 +33,26 @@ export function sealedStatePath(directory: string): string {
   return join(directory, STATE_DIRECTORY, 'sealed.json');
 }
 
+/** What was read last: a start asks for the same note several times, and that of a long stream is long. */
+let read: { readonly identity: string; readonly state: SealedState | undefined } | undefined;
+
 /** Reads the note; undefined where there is none, or none that can be read. */
 export function readSealedState(directory: string): SealedState | undefined {
   try {
-    const state = JSON.parse(readFileSync(sealedStatePath(directory), 'utf8')) as SealedState;
+    const path = sealedStatePath(directory);
+    // It is replaced as a whole, so another note is another file.
+    const { dev, ino, mtimeNs, size } = statSync(path, { bigint: true });
+    const identity = [path, dev, ino, mtimeNs, size].join(' ');
+    if (read?.identity !== identity) read = { identity, state: parseState(readFileSync(path, 'utf8')) };
+    return read.state;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseState(text: string): SealedState | undefined {
+  try {
+    const state = JSON.parse(text) as SealedState;
     const good =
       state.version === 1 &&
       typeof state.stream === 'string' &&
