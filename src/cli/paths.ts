@@ -15,7 +15,10 @@ export function withNearestPath(error: unknown): unknown {
   if (!isRiskTrailError(error, 'PATH_NOT_FOUND')) return error;
   const path = String(error.details['path']);
   try {
-    const hint = nearest(basename(path), readdirSync(dirname(resolve(path))));
+    const names = readdirSync(dirname(resolve(path)));
+    // It is there, and what was looked for inside of it is not.
+    if (names.includes(basename(path))) return error;
+    const hint = nearest(basename(path), names);
     return hint === '' ? error : new RiskTrailError('PATH_NOT_FOUND', { path, hint }, error);
   } catch {
     return error;

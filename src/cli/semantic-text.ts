@@ -1,11 +1,11 @@
 /** What comparing a trail's snapshots came to, in words, for a terminal. */
+
 import type { SemanticReport, StreamSnapshotFinding } from '../analysis/semantic-check.ts';
+import { printable } from '../core/printable.ts';
 
 /** Values longer than this are cut. */
 const MAX_VALUE = 120;
 
-/** A name or text from a file must not steer the terminal. */
-const printable = (text: string) => text.replace(/\p{Cc}/gu, '\u{FFFD}');
 const short = (json: string) => printable(json.length > MAX_VALUE ? `${json.slice(0, MAX_VALUE)}…` : json);
 const count = (number: number, noun: string) => `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
 

@@ -1,4 +1,5 @@
 /** A reconciliation in words, for a terminal. */
+import { printable } from '../../core/printable.ts';
 import type { CopyReport, ReconcileReport, StreamReconciliation } from './reconcile.ts';
 import type { SequenceRange } from './sequence-set.ts';
 
@@ -14,9 +15,6 @@ const VERDICT = {
 } as const;
 
 const number = (value: number) => value.toLocaleString('en-US');
-/** A name from a file must not steer the terminal. */
-const printable = (text: string) => text.replace(/\p{Cc}/gu, '\u{FFFD}');
-
 function rangesText(ranges: readonly SequenceRange[]): string {
   const shown = ranges
     .slice(0, MAX_RANGES)

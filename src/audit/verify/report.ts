@@ -1,4 +1,5 @@
 /** A verification's outcome in words, for a terminal. */
+import { printable } from '../../core/printable.ts';
 import { FINDING_EXIT, type Finding, type FindingKind, type StreamReport, type VerifyReport } from './verify.ts';
 
 /** What each kind of finding means. */
@@ -32,9 +33,6 @@ const KEY_SOURCE = {
 } as const;
 
 const count = (number: number, noun: string) => `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
-
-/** A name or text from a file must not steer the terminal. */
-const printable = (text: string) => text.replace(/\p{Cc}/gu, '\u{FFFD}');
 
 function placeOf({ file, line, sequence }: Finding): string {
   const record = sequence === null ? '' : `#${sequence}`;

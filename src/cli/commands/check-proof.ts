@@ -1,6 +1,8 @@
 /** `risktrail check-proof`: does a proof hold? Needs the proof and the verifier key, no trail. */
+
 import type { Command } from 'commander';
 import { RiskTrailError } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gather } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -75,6 +77,3 @@ async function check(file: string, flags: CheckFlags, output: Output): Promise<n
   else await output.write(`BAD: the proof does not hold: ${printable(String(answer['reason']))}.\n`);
   return status;
 }
-
-/** A name from a file must not steer the terminal. */
-const printable = (text: string) => text.replace(/\p{Cc}/gu, '\u{FFFD}');

@@ -1,8 +1,10 @@
 /** `risktrail replay`: the recorded inputs through the risk layers with other parameters, or with the same ones as a check. */
+
 import type { Command } from 'commander';
 import type { ReplayCheck } from '../../analysis/replay/check.ts';
 import type { ReplayFigures } from '../../analysis/replay/compare.ts';
 import type { ReplayResult, SweepResult } from '../../analysis/replay/replay.ts';
+import { printable } from '../../core/printable.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gather, parseCount } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -90,9 +92,6 @@ async function check(trail: readonly string[], flags: ReplayFlags, output: Outpu
 }
 
 const json = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
-/** A text from a file must not steer the terminal. */
-const printable = (text: string): string => text.replace(/\p{Cc}/gu, '\u{FFFD}');
-
 function checkText(answer: ReplayCheck, output: Output): string {
   const { ok, decisions, inputs, layers, taken_over: takenOver, differences } = answer;
   const lines = [

@@ -1,7 +1,9 @@
 /** `risktrail state`: breakers, stops, limits, trading state and open orders as they were at a moment. */
+
 import type { Command } from 'commander';
 import type { StateChange } from '../../analysis/state-diff.ts';
 import type { StateLayer, StateView } from '../../analysis/state-view.ts';
+import { printable } from '../../core/printable.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gather } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -159,6 +161,3 @@ function add(
       )}`,
     );
 }
-
-/** A name or text from a file must not steer the terminal. */
-const printable = (text: string): string => text.replace(/\p{Cc}/gu, '\u{FFFD}');
