@@ -2,7 +2,7 @@
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { formatSegmentStart, segmentStartPath } from '../src/audit/journal/recovery.ts';
+import { formatResumePoint, resumePointPath } from '../src/audit/journal/resume-point.ts';
 import { formatSealedState, sealedStatePath } from '../src/audit/journal/sealed-state.ts';
 import { sealedSegmentName, segmentName } from '../src/audit/journal/segment-files.ts';
 import { Frontier } from '../src/audit/proof/tree.ts';
@@ -46,8 +46,8 @@ export function makeSealedTrail(dataDir: string, sealedRecords: number, openByte
   for (let i = 0; i < size; i++) frontier.append(leaf);
   if (files.length > 0) {
     writeFileSync(sealedStatePath(directory), formatSealedState({ version: 1, stream: STREAM, closed: false, files }));
-    const start = formatSegmentStart(STREAM, { size, frontier, lastTime: time, sealed: files });
-    writeFileSync(segmentStartPath(directory), start);
+    const start = { size, frontier, lastTime: time, sealed: files, file: segmentName(size), offset: 0 };
+    writeFileSync(resumePointPath(directory), formatResumePoint(STREAM, start));
   }
   writeFileSync(join(directory, segmentName(size)), openSegment(size, openBytes));
 }

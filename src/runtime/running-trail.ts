@@ -6,6 +6,7 @@ import type { CatalogEvent } from '../catalog/events.ts';
 import { createSystemClock } from '../core/clock.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import type { Subscription } from '../core/listeners.ts';
+import type { OrderCheck } from '../instrumentation/host.ts';
 import { OpenOrderBook } from '../risk/open-order-book.ts';
 import { isOrderEvent, NO_ORDERS, type OpenOrders, type OrderEvent } from '../risk/open-orders.ts';
 import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
@@ -29,6 +30,8 @@ import { healthFigures } from './health-figures.ts';
 import { KillSwitches, POLL_MS } from './kill/kill-switches.ts';
 import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
 import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
+import type { OrdersExchange } from './order-lookup.ts';
+import type { OrderRules, OrderRulesHost } from './order-rules.ts';
 import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
 import { createPositionSizing, type PositionSizing } from './position-size.ts';
 import { watchProcessExit } from './process-exit.ts';
@@ -41,6 +44,7 @@ import { createSignalValidation, type SignalValidation } from './signal-validati
 import { RESTORE_SOURCE, type TradingGate, type TradingState } from './trading-gate.ts';
 import type { TrailServices } from './trail-services.ts';
 import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
+import type { OrdersReconcileOptions, OrdersReport } from './venue-orders.ts';
 import { reconcileVenue, type VenueExchange, type VenueReconcileOptions, type VenueReport } from './venue-reconcile.ts';
 import { type AheadRecord, writeAhead } from './write-ahead.ts';
 
@@ -85,7 +89,7 @@ export interface TrailParts {
 }
 
 /** A round of snapshots is due after so many records: a restart reads back to the last round. */
-const ROUND_RECORDS = 5000;
+const ROUND_RECORDS = 2000;
 
 /** Source of the gate's demand while the journal cannot be written. */
 const JOURNAL_SOURCE = 'audit_journal';
@@ -115,6 +119,7 @@ export class RunningTrail implements RiskTrail {
   readonly #check: BackgroundCheck | undefined;
   /** The newest order event, until it is known whether it was recorded. */
   #order: OrderEvent | undefined;
+  #rules: OrderRules | undefined;
   /** Audit events since the last round of snapshots. */
   #sinceRound = 0;
   #journalFailed = false;
@@ -247,6 +252,7 @@ export class RunningTrail implements RiskTrail {
   #recorded(name: string, recordId: string, attributes: object): void {
     if (this.#order !== undefined) this.#takeOrder(this.#order);
     this.#account.recorded(name, recordId, attributes);
+    this.#rules?.recorded(name, attributes as Readonly<Record<string, unknown>>);
     if (++this.#sinceRound < ROUND_RECORDS || this.settings.snapshotIntervalMs === 0) return;
     this.#sinceRound = 0;
     // A layer may be in the midst of recording what it did: when it is through, its state and its events are one.
@@ -375,6 +381,18 @@ export class RunningTrail implements RiskTrail {
     });
   }
 
+  async reconcileOrders(exchange: OrdersExchange, options?: OrdersReconcileOptions): Promise<OrdersReport> {
+    // Loaded when used: most starts have nothing to ask.
+    const { reconcileVenueOrders } = await import('./venue-orders.ts');
+    const host = {
+      emit: (event: CatalogEvent) => this.#emit(event),
+      report: this.#parts.failures.report,
+      openOrders: () => this.openOrders(),
+      now: () => this.settings.clock.now(),
+    };
+    return reconcileVenueOrders(host, exchange, options);
+  }
+
   killSwitch(options: VenueKillOptions): Promise<KillReport> {
     return this.#kill.kill(options);
   }
@@ -382,6 +400,32 @@ export class RunningTrail implements RiskTrail {
   /** Told by instrumentations of an exchange that places orders: a request of the kill switch reaches it, armed or not. */
   knowExchange(exchange: object): void {
     this.#kill.know(exchange);
+  }
+
+  /** What rules of the settings need of the trail. */
+  rulesHost(): OrderRulesHost {
+    return {
+      emit: (event) => this.#emit(event),
+      report: this.#parts.failures.report,
+      now: () => this.settings.clock.now(),
+      circuitBreaker: (name, options) => this.circuitBreaker(name, options),
+      portfolioLimits: (options) => this.portfolioLimits(options),
+    };
+  }
+
+  /** Rules of the settings stand in front of every order of ccxt from here on. */
+  useOrderRules(rules: OrderRules): void {
+    this.#rules = rules;
+  }
+
+  /** Asked by instrumentations before orders are sent. */
+  checkOrders(exchange: object, orders: readonly Readonly<Record<string, unknown>>[]): OrderCheck | undefined {
+    return this.#ended ? undefined : this.#rules?.check(exchange, orders);
+  }
+
+  /** Told by instrumentations of what a read showed. */
+  sawRead(exchange: object, operation: string, args: readonly unknown[], result: unknown): void {
+    this.#rules?.saw(exchange, operation, args, result);
   }
 
   armKillSwitch(options: KillArming): Subscription {

@@ -1,7 +1,7 @@
 /** The tail of a stream, read from its end backwards, and whether it is what was signed. */
 import { readFileSync } from 'node:fs';
-import { CHECKPOINT_FILE, segmentStartPath } from '../audit/journal/recovery.ts';
-import { listSegments, type SegmentFile } from '../audit/journal/segment-files.ts';
+import { storedFrontier } from '../audit/journal/resume-point.ts';
+import { CHECKPOINT_FILE, listSegments, type SegmentFile } from '../audit/journal/segment-files.ts';
 import { CHECKPOINT_EVENT } from '../audit/journal/system-events.ts';
 import { openNote, parseCheckpoint, type VerifierKey } from '../audit/proof/note.ts';
 import { Frontier } from '../audit/proof/tree.ts';
@@ -238,19 +238,5 @@ function readNote(directory: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** The frontier that the writer noted at the start of its newest segment. It is believed only where the roots above it fit. */
-function storedFrontier(directory: string, stream: string): Frontier | undefined {
-  try {
-    const stored = JSON.parse(readFileSync(segmentStartPath(directory), 'utf8'));
-    if (stored.version !== 1 || stored.stream !== stream) return undefined;
-    return Frontier.from(
-      stored.size,
-      (stored.hashes as string[]).map((one) => Buffer.from(one, 'base64')),
-    );
-  } catch {
-    return undefined;
   }
 }

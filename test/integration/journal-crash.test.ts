@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordsByStream, temporaryDirectory } from '../support/journal.ts';
@@ -19,11 +22,23 @@ function random(seed: number): () => number {
   };
 }
 
-/** Runs the emitting child and kills it `afterMs` after its first report. @returns what it had reported */
+/** Resolves once a stream of the trail has a signed checkpoint. */
+async function checkpointed(dataDir: string): Promise<void> {
+  const streams = join(dataDir, 'streams');
+  while (!readdirSync(streams).some((id) => existsSync(join(streams, id, 'checkpoint')))) await delay(5);
+}
+
+/**
+ * Runs the emitting child and kills it `afterMs` after its first report, and not before the trail has a checkpoint: on a busy
+ * machine none of these short lives might come to one.
+ * @returns what it had reported
+ */
 async function runAndKill(dataDir: string, afterMs: number): Promise<string[]> {
   const child = spawn(process.execPath, [CHILD, dataDir, '60000', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
-  child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), afterMs));
+  child.stdout.once('data', () => {
+    void Promise.all([delay(afterMs), checkpointed(dataDir)]).then(() => child.kill('SIGKILL'));
+  });
   child.stdout.on('data', (chunk) => {
     output += chunk;
   });

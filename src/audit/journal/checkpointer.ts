@@ -9,8 +9,9 @@ import { formatCheckpoint, type Signer } from '../proof/note.ts';
 import { PRIVATE_FILE_MODE, replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
 import type { JournalFs } from './journal-fs.ts';
 import type { DurablePosition } from './journal-types.ts';
-import { CHECKPOINT_FILE, formatSegmentStart, segmentStartPath } from './recovery.ts';
+import { formatResumePoint, resumePointPath } from './resume-point.ts';
 import type { Segment } from './segment.ts';
+import { CHECKPOINT_FILE } from './segment-files.ts';
 import type { StreamWriter, TreePoint } from './stream-writer.ts';
 
 /** A signed checkpoint. */
@@ -172,7 +173,7 @@ export class Checkpointer {
       if (this.#finished && this.#last !== undefined) this.saveNote();
       else {
         this.#options.onCheckpoint(info);
-        await this.#saveStart();
+        await this.#saveResumePoint(point);
       }
     } catch (error) {
       if (!this.#finished) this.#options.onError(error, 'checkpoint');
@@ -196,17 +197,13 @@ export class Checkpointer {
     return join(this.#writer.directory, CHECKPOINT_FILE);
   }
 
-  /** Once all before a segment is signed, the next start need not read it. */
-  async #saveStart(): Promise<void> {
-    const start = this.#writer.takeSegmentStart(this.#size);
-    if (start === undefined) return;
+  /** What is signed the next start need not read. */
+  async #saveResumePoint(signed: TreePoint): Promise<void> {
+    const resume = this.#writer.takeResumePoint(signed);
+    if (resume === undefined) return;
     const { directory, stream } = this.#writer;
-    await replaceFile(
-      segmentStartPath(directory),
-      formatSegmentStart(stream, start),
-      PRIVATE_FILE_MODE,
-      this.#options.fs,
-    );
+    const text = formatResumePoint(stream, resume);
+    await replaceFile(resumePointPath(directory), text, PRIVATE_FILE_MODE, this.#options.fs);
   }
 
   /** Writes the file of the newest checkpoint, waiting for it. @throws the system's error */

@@ -204,7 +204,7 @@ class Opener {
     if (lock === undefined) return undefined;
     try {
       const now = inspectStream(this.#options.dataDir, this.#service, entry.id);
-      const recovered = now?.status === 'open' ? recoverStream(entry.directory, entry.stream) : undefined;
+      const recovered = now?.status === 'open' ? recoverStream(entry.directory, entry.stream, now.files) : undefined;
       const found = recovered?.kind === 'sound' ? (shorterThanShipped(entry, recovered) ?? recovered) : recovered;
       if (found?.kind === 'sound') {
         const { position, cutBytes, closed } = found;

@@ -10,7 +10,6 @@ import {
   readFileSync,
   readSync,
   rmSync,
-  statSync,
   truncateSync,
   writeSync,
 } from 'node:fs';
@@ -27,16 +26,11 @@ import {
   readPruneAccount,
   readPrunedState,
 } from './pruned-state.ts';
-import { readSealedState } from './sealed-state.ts';
+import { type ResumePoint, readResumePoint } from './resume-point.ts';
 import { isBrokenContent, readSegment } from './segment-content.ts';
-import { CHECKPOINT_FILE, listSegments, plainSegmentName, type SegmentFile, STATE_DIRECTORY } from './segment-files.ts';
-import type { SealedFile, SegmentStart, StreamPosition } from './stream-writer.ts';
+import { CHECKPOINT_FILE, plainSegmentName, type SegmentFile, STATE_DIRECTORY } from './segment-files.ts';
+import type { SealedFile, StreamPosition } from './stream-writer.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT } from './system-events.ts';
-
-export { CHECKPOINT_FILE } from './segment-files.ts';
-
-/** Where the current segment begins, so that a start reads only that one. In the state folder. */
-const FRONTIER_FILE = 'frontier.json';
 
 /** What was found. */
 export type Recovered =
@@ -57,29 +51,36 @@ const EMPTY = Buffer.alloc(0);
 /** Leaves below a checkpoint that are kept in memory. */
 const MAX_SIGNED_LEAVES = 50_000;
 
-/**
- * Of the files before the current one the newest so many are compared with their noted lengths; of all others only the names.
- * So a start takes the same time however long the stream is; what is in the files is the verifier's matter.
- */
-const LENGTHS_COMPARED = 16;
-
 /** Raised inside this file. */
 class Damage extends Error {}
 
 /**
  * Reads the stream in `directory`, cuts a torn last line and puts everything that stands on disk. Its lock must be held.
  * @param stream `<service>/<stream UUID>` that every record must name
+ * @param files its segments, in order
  * @throws the system's error where files can't be read or written
  */
-export function recoverStream(directory: string, stream: string): Recovered {
-  const files = listSegments(directory);
+export function recoverStream(directory: string, stream: string, files: readonly SegmentFile[]): Recovered {
   if (files.length === 0) return { kind: 'empty' };
-  const start = readSegmentStart(directory, stream, files);
+  removeTemporary(directory);
+  removeTemporary(join(directory, STATE_DIRECTORY));
+  const start = readResumePoint(directory, stream, files);
+  if (start !== undefined) {
+    const found = readFrom(start, directory, stream, files.slice(start.sealed.length));
+    // Perhaps it is the noted place that isn't what it was: then all of it is read.
+    if (found.kind !== 'damaged') return found;
+  }
+  return readFrom(pruneStart(directory, stream, files), directory, stream, files);
+}
+
+function readFrom(
+  start: ResumePoint | undefined,
+  directory: string,
+  stream: string,
+  files: readonly SegmentFile[],
+): Recovered {
   try {
-    removeTemporary(directory);
-    removeTemporary(join(directory, STATE_DIRECTORY));
-    const scan = new Scan(directory, stream, start ?? pruneStart(directory, stream, files));
-    return scan.run(start === undefined ? files : files.slice(start.sealed.length));
+    return new Scan(directory, stream, start).run(files, start?.offset ?? 0);
   } catch (error) {
     if (error instanceof Damage) return { kind: 'damaged', reason: error.message };
     throw error;
@@ -117,7 +118,7 @@ class Scan {
   #checkpointSize = 0;
   #closedAt = -1;
 
-  constructor(directory: string, stream: string, start: SegmentStart | undefined) {
+  constructor(directory: string, stream: string, start: ResumePoint | undefined) {
     this.#directory = directory;
     this.#stream = stream;
     this.#frontier = start?.frontier ?? new Frontier();
@@ -127,12 +128,13 @@ class Scan {
     this.#sealed = [...(start?.sealed ?? [])];
   }
 
-  run(files: readonly SegmentFile[]): Recovered {
+  /** @param offset where in the first file to begin */
+  run(files: readonly SegmentFile[], offset: number): Recovered {
     let cutBytes = 0;
     let end = 0;
     for (const [index, file] of files.entries()) {
       const last = index === files.length - 1;
-      ({ cutBytes, end } = this.#readFile(file, last));
+      ({ cutBytes, end } = this.#readFile(file, last, index === 0 ? offset : 0));
       if (!last || file.sealed) this.#sealed.push({ name: plainSegmentName(file.name), bytes: end });
     }
     this.#checkNote(readCheckpointFile(this.#directory));
@@ -152,8 +154,8 @@ class Scan {
   }
 
   /** @returns the file's length and how much of it was cut */
-  #readFile(file: SegmentFile, last: boolean): { end: number; cutBytes: number } {
-    const rest = forEachLine(file, (line) => {
+  #readFile(file: SegmentFile, last: boolean, from: number): { end: number; cutBytes: number } {
+    const rest = forEachLine(file, from, (line) => {
       if (line.length > 0 && !this.#readLine(line)) {
         throw new Damage(`${file.name} holds a line that is no record, after number ${this.#frontier.size - 1}`);
       }
@@ -222,11 +224,19 @@ class Scan {
   }
 }
 
-/** Reads whole lines; @returns the length of the text and what stands behind the last newline. */
-function forEachLine(file: SegmentFile, visit: (line: string) => void): { bytes: number; tail: Buffer } {
+/**
+ * Reads whole lines.
+ * @param offset where a line begins
+ * @returns the length of the whole text and what stands behind the last newline
+ */
+function forEachLine(
+  file: SegmentFile,
+  offset: number,
+  visit: (line: string) => void,
+): { bytes: number; tail: Buffer } {
   let rest: Buffer = EMPTY;
-  let bytes = 0;
-  for (const chunk of chunksOf(file)) {
+  let bytes = offset;
+  for (const chunk of chunksOf(file, offset)) {
     bytes += chunk.length;
     const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let from = 0;
@@ -239,18 +249,19 @@ function forEachLine(file: SegmentFile, visit: (line: string) => void): { bytes:
   return { bytes, tail: rest };
 }
 
-/** The text of a segment; the buffer is used again for the next chunk. */
-function* chunksOf(file: SegmentFile): Generator<Buffer> {
+/** The text of a segment from `offset` on; the buffer is used again for the next chunk. */
+function* chunksOf(file: SegmentFile, offset: number): Generator<Buffer> {
   if (file.sealed) {
-    yield contentOf(file);
+    yield contentOf(file).subarray(offset);
     return;
   }
   const fd = openSync(file.path, 'r');
   try {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (;;) {
-      const read = readSync(fd, chunk, 0, CHUNK_BYTES, null);
+    for (let at = offset; ; ) {
+      const read = readSync(fd, chunk, 0, CHUNK_BYTES, at);
       if (read === 0) return;
+      at += read;
       yield chunk.subarray(0, read);
     }
   } finally {
@@ -285,81 +296,29 @@ function syncFile(path: string): void {
   }
 }
 
-/** Path of the file that {@link formatSegmentStart} is for. */
-export function segmentStartPath(directory: string): string {
-  return join(directory, STATE_DIRECTORY, FRONTIER_FILE);
-}
-
-/** What the next start needs to leave the files before `start` unread. */
-export function formatSegmentStart(stream: string, start: SegmentStart): string {
-  const hashes = start.frontier.hashes().map((one) => one.toString('base64'));
-  const { size, lastTime, sealed } = start;
-  return `${JSON.stringify({ version: 1, stream, size, hashes, lastTime, sealed })}\n`;
-}
-
-/** The stored place, where it fits the files that are there; else everything is read. Opens no segment. */
-function readSegmentStart(directory: string, stream: string, files: readonly SegmentFile[]): SegmentStart | undefined {
-  try {
-    const stored = JSON.parse(readFileSync(segmentStartPath(directory), 'utf8'));
-    if (stored.version !== 1 || stored.stream !== stream || typeof stored.lastTime !== 'string') return undefined;
-    const sealed = presentFiles(directory, stream, stored.sealed, files);
-    if (sealed === undefined || files[sealed.length]?.firstSequence !== stored.size) return undefined;
-    const hashes = (stored.hashes as string[]).map((one) => Buffer.from(one, 'base64'));
-    return { size: stored.size, frontier: Frontier.from(stored.size, hashes), lastTime: stored.lastTime, sealed };
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Of the noted files those that are there, first in `files`; undefined where something is missing that was not pruned, or one
- * of the newest isn't as long as it was.
- */
-function presentFiles(
-  directory: string,
-  stream: string,
-  noted: readonly SealedFile[],
-  files: readonly SegmentFile[],
-): SealedFile[] | undefined {
-  const lengths = new Map(readSealedState(directory)?.files.map((one) => [one.name, one]));
-  const present: SealedFile[] = [];
-  for (const one of noted) {
-    const file = files[present.length];
-    if (file === undefined || plainSegmentName(file.name) !== one.name) {
-      // Pruning takes the oldest files only.
-      if (present.length > 0) return undefined;
-      continue;
-    }
-    present.push(one);
-  }
-  for (const [index, one] of present.entries()) {
-    if (index < present.length - LENGTHS_COMPARED) continue;
-    const file = files[index]!;
-    const seal = file.sealed ? lengths.get(one.name) : undefined;
-    if (file.sealed && seal?.bytes !== one.bytes) return undefined;
-    if (statSync(file.path).size !== (seal?.sealedBytes ?? one.bytes)) return undefined;
-  }
-  if (present.length === noted.length) return present;
-  const prunedSize = readPrunedState(directory, stream)?.account.size ?? 0;
-  return (files[0]?.firstSequence ?? 0) <= prunedSize ? present : undefined;
-}
-
 /** Where the tree begins of a stream whose first records were pruned. */
-function pruneStart(directory: string, stream: string, files: readonly SegmentFile[]): SegmentStart | undefined {
+function pruneStart(directory: string, stream: string, files: readonly SegmentFile[]): ResumePoint | undefined {
   const first = files[0]!.firstSequence;
   if (first === 0) return undefined;
   let account = readPrunedState(directory, stream)?.account;
   if (account === undefined || account.size < first) account = findPruneAccount(stream, files);
   if (account === undefined || account.size < first) return undefined;
   const { size } = account;
-  return { size, frontier: Frontier.from(size, accountHashes(account)), lastTime: '0', sealed: [] };
+  return {
+    size,
+    frontier: Frontier.from(size, accountHashes(account)),
+    lastTime: '0',
+    sealed: [],
+    file: '',
+    offset: 0,
+  };
 }
 
 /** The newest account of the pruning of `stream` in `files`, which are those of one stream, in order. */
 export function findPruneAccount(stream: string, files: readonly SegmentFile[]): PruneAccount | undefined {
   for (const file of files.toReversed()) {
     let found: PruneAccount | undefined;
-    forEachLine(file, (line) => {
+    forEachLine(file, 0, (line) => {
       if (!line.includes(PRUNED_EVENT)) return;
       visitRecords(line, (record) => {
         if (record.eventName !== PRUNED_EVENT) return;

@@ -12,6 +12,7 @@ import type { JournalFs } from './journal-fs.ts';
 import type { DurablePosition } from './journal-types.ts';
 import { LeafQueue } from './leaf-queue.ts';
 import { LineRing, type WaitingLine } from './line-ring.ts';
+import type { ResumePoint } from './resume-point.ts';
 import { Segment } from './segment.ts';
 import { listSegments, plainSegmentName, type SegmentFile } from './segment-files.ts';
 import { CHECKPOINT_EVENT, PRUNED_EVENT } from './system-events.ts';
@@ -43,21 +44,24 @@ export function emptyPosition(): StreamPosition {
 }
 
 /** The state of the tree at one moment. */
-export interface TreePoint {
-  readonly size: number;
+export interface TreePoint extends WrittenPoint {
   readonly frontier: Frontier;
-  /** How many records other than checkpoints the stream had taken through this writer. */
-  readonly plainRecords: number;
 }
 
-/** Where a segment begins: all that recovery needs to leave the files before it unread. */
-export interface SegmentStart {
+/** How far a stream was written at one moment. */
+interface WrittenPoint {
   readonly size: number;
-  readonly frontier: Frontier;
+  /** How many records other than checkpoints the stream had taken through this writer. */
+  readonly plainRecords: number;
+  /** Time of the last record, decimal nanoseconds. */
   readonly lastTime: string;
-  /** The files before it. */
-  readonly sealed: readonly SealedFile[];
+  /** The file that was written to, and its length. */
+  readonly segment: Segment;
+  readonly bytes: number;
 }
+
+/** A start need not read more of the newest segment than about this. */
+const RESUME_EVERY_BYTES = 2_000_000;
 
 export interface StreamWriterOptions extends EncoderOptions {
   readonly directory: string;
@@ -103,7 +107,9 @@ export class StreamWriter {
   /** Retention may have removed files of records with numbers below it. */
   #prunedBelow = 0;
   /** Where the segments begin that this writer began and no checkpoint covers yet, oldest first. */
-  #starts: SegmentStart[] = [];
+  #starts: ResumePoint[] = [];
+  /** How much of the current segment stands before the newest point that was taken within it. */
+  #resumeBytes = 0;
   /** A file was created whose name may not be on disk yet. */
   directoryUnsynced = true;
 
@@ -171,10 +177,17 @@ export class StreamWriter {
     return this.#segment;
   }
 
-  /** Takes the beginning of the newest segment with nothing before it above `size`; undefined where there is no new one. */
-  takeSegmentStart(size: number): SegmentStart | undefined {
+  /**
+   * Where the next start may begin to read, once all before `signed` is signed; undefined where that isn't worth noting. It is
+   * handed out once.
+   */
+  takeResumePoint(signed: TreePoint): ResumePoint | undefined {
+    const { size, frontier, lastTime, segment, bytes: offset } = signed;
     const index = this.#starts.findLastIndex((start) => start.size <= size);
-    return index < 0 ? undefined : this.#starts.splice(0, index + 1)[index];
+    const start = index < 0 ? undefined : this.#starts.splice(0, index + 1)[index];
+    if (segment !== this.#segment || offset - this.#resumeBytes < RESUME_EVERY_BYTES) return start;
+    this.#resumeBytes = offset;
+    return { size, frontier, lastTime, sealed: this.#sealed, file: segment.name, offset };
   }
 
   /** Whether the next record belongs into a new segment. */
@@ -196,8 +209,17 @@ export class StreamWriter {
 
   /** The tree as it is now, of what is written. */
   point(): TreePoint {
-    const size = this.#written;
-    return { size, frontier: this.#tree.frontier(size).clone(), plainRecords: this.#writtenPlain };
+    return { ...this.#writtenPoint(), frontier: this.#tree.frontier(this.#written).clone() };
+  }
+
+  #writtenPoint(): WrittenPoint {
+    return {
+      size: this.#written,
+      plainRecords: this.#writtenPlain,
+      lastTime: this.#writtenTime,
+      segment: this.#segment,
+      bytes: this.#segment.bytes,
+    };
   }
 
   /**
@@ -205,14 +227,14 @@ export class StreamWriter {
    * out. Where somebody else had the whole tree hashed in between, the tree as it is then.
    */
   async pointInSteps(leaves: number, pause: () => Promise<void>): Promise<TreePoint> {
-    const size = this.#written;
-    const plainRecords = this.#writtenPlain;
+    const written = this.#writtenPoint();
+    const { size } = written;
     const tree = this.#tree;
     while (tree.settledSize < size) {
       tree.settle(leaves, size);
       if (tree.settledSize < size) await pause();
     }
-    return tree.settledSize === size ? { size, frontier: tree.settledFrontier(), plainRecords } : this.point();
+    return tree.settledSize === size ? { ...written, frontier: tree.settledFrontier() } : this.point();
   }
 
   /**
@@ -334,10 +356,15 @@ export class StreamWriter {
     this.#rotateAt = this.#segment.bytes + this.#segmentMaxBytes / 10;
   }
 
-  #begin(next: Segment): SequenceRange | undefined {
-    const old = this.#segment;
+  #use(next: Segment): void {
     this.#segment = next;
     this.#rotateAt = this.#segmentMaxBytes;
+    this.#resumeBytes = 0;
+  }
+
+  #begin(next: Segment): SequenceRange | undefined {
+    const old = this.#segment;
+    this.#use(next);
     this.directoryUnsynced = true;
     if (old.bytes === 0 && old.mend()) {
       old.discard();
@@ -349,6 +376,8 @@ export class StreamWriter {
       frontier: this.#tree.frontier(this.#written).clone(),
       lastTime: this.#writtenTime,
       sealed: this.#sealed,
+      file: next.name,
+      offset: 0,
     });
     if (old.bytes > old.syncedBytes || !old.mend()) this.#retired.push(old);
     else old.close();
@@ -382,10 +411,8 @@ export class StreamWriter {
   }
 
   #swap(segment: Segment, copy: Segment): void {
-    if (segment === this.#segment) {
-      this.#segment = copy;
-      this.#rotateAt = this.#segmentMaxBytes;
-    } else this.#retired = this.#retired.map((one) => (one === segment ? copy : one));
+    if (segment === this.#segment) this.#use(copy);
+    else this.#retired = this.#retired.map((one) => (one === segment ? copy : one));
   }
 
   /**

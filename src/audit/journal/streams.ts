@@ -32,6 +32,8 @@ export interface StreamEntry {
   readonly status: 'open' | 'closed' | 'damaged';
   /** Time of the last record that was looked at, decimal nanoseconds. */
   readonly lastTime: bigint;
+  /** Its segments, in the order of writing. */
+  readonly files: readonly SegmentFile[];
 }
 
 /** Path of a stream's folder. */
@@ -85,7 +87,7 @@ function inspect(directory: string, stream: string, id: string): StreamEntry | u
   if (first === undefined || last === undefined) return undefined;
   const damaged = statSync(join(directory, STATE_DIRECTORY, DAMAGED_FILE), { throwIfNoEntry: false }) !== undefined;
   const entry = (status: StreamEntry['status'], lastTime: bigint): StreamEntry => {
-    return { id, directory, stream, status: damaged ? 'damaged' : status, lastTime };
+    return { id, directory, stream, status: damaged ? 'damaged' : status, lastTime, files };
   };
   const state = first.sealed ? readSealedState(directory) : undefined;
   const noted = state?.stream === stream ? notedEnd(state, last) : undefined;

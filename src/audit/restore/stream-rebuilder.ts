@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PRIVATE_FILE_MODE, replaceFileSync, syncDirectorySync } from '../journal/durable-file.ts';
-import { formatSegmentStart, segmentStartPath } from '../journal/recovery.ts';
+import { formatResumePoint, type ResumePoint, resumePointPath } from '../journal/resume-point.ts';
 import { CHECKPOINT_FILE, segmentName } from '../journal/segment-files.ts';
-import type { SealedFile, SegmentStart } from '../journal/stream-writer.ts';
+import type { SealedFile } from '../journal/stream-writer.ts';
 import { createStreamDirectory, markDamaged } from '../journal/streams.ts';
 import { CHECKPOINT_EVENT, CLOSED_EVENT } from '../journal/system-events.ts';
 import { openNote, parseCheckpoint, type VerifierKey } from '../proof/note.ts';
@@ -62,7 +62,7 @@ export class StreamRebuilder {
   #waiting: string[] = [];
   #waitingBytes = 0;
   #sealed: SealedFile[] = [];
-  #start: SegmentStart | undefined;
+  #start: ResumePoint | undefined;
   #records = 0;
   #lastTime = '0';
   #lastEvents: string[] = [];
@@ -137,8 +137,14 @@ export class StreamRebuilder {
     this.#name = segmentName(firstSequence);
     this.#fd = openSync(join(this.directory, this.#name), 'wx', PRIVATE_FILE_MODE);
     this.#bytes = 0;
-    const { size } = this.#tree;
-    this.#start = { size, frontier: this.#tree.clone(), lastTime: this.#lastTime, sealed: [...this.#sealed] };
+    this.#start = {
+      size: this.#tree.size,
+      frontier: this.#tree.clone(),
+      lastTime: this.#lastTime,
+      sealed: [...this.#sealed],
+      file: this.#name,
+      offset: 0,
+    };
   }
 
   #flush(): void {
@@ -166,7 +172,7 @@ export class StreamRebuilder {
       replaceFileSync(join(this.directory, CHECKPOINT_FILE), this.#checkpoint.note);
     }
     if (this.#whole && this.#start !== undefined) {
-      writeFileSync(segmentStartPath(this.directory), formatSegmentStart(this.stream, this.#start), {
+      writeFileSync(resumePointPath(this.directory), formatResumePoint(this.stream, this.#start), {
         mode: PRIVATE_FILE_MODE,
       });
     }
