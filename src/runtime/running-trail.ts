@@ -1,14 +1,12 @@
 /** A running trail: its layers, its clockwork and its end. Made by `startRiskTrail`. */
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Journal } from '../audit/journal/journal.ts';
-import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { createSystemClock } from '../core/clock.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import type { Subscription } from '../core/listeners.ts';
 import type { OrderCheck } from '../instrumentation/host.ts';
-import { OpenOrderBook } from '../risk/open-order-book.ts';
-import { isOrderEvent, NO_ORDERS, type OpenOrders, type OrderEvent } from '../risk/open-orders.ts';
+import { NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
 import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
 import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
 import type { BackgroundCheck } from '../state/background-check.ts';
@@ -24,14 +22,17 @@ import type { RunningAlerts } from './alerts.ts';
 import type { TrailAlerts } from './alerts-types.ts';
 import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from './circuit-breaker.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
+import { usableOptions } from './emit-options.ts';
 import { failureInfo } from './failure-info.ts';
 import type { Failures } from './failures.ts';
 import { healthFigures } from './health-figures.ts';
+import { JournalDemand } from './journal-demand.ts';
 import { KillSwitches, POLL_MS } from './kill/kill-switches.ts';
 import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
 import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
 import type { OrdersExchange } from './order-lookup.ts';
 import type { OrderRules, OrderRulesHost } from './order-rules.ts';
+import { OrderTracking } from './order-tracking.ts';
 import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
 import { createPositionSizing, type PositionSizing } from './position-size.ts';
 import { watchProcessExit } from './process-exit.ts';
@@ -41,7 +42,7 @@ import { clockStepAttributes } from './restore-terms.ts';
 import type { RiskTrail, TrailHealth } from './risk-trail.ts';
 import type { Settings } from './settings.ts';
 import { createSignalValidation, type SignalValidation } from './signal-validation.ts';
-import { RESTORE_SOURCE, type TradingGate, type TradingState } from './trading-gate.ts';
+import { RESTORE_SOURCE, type TradingGate } from './trading-gate.ts';
 import type { TrailServices } from './trail-services.ts';
 import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
 import type { OrdersReconcileOptions, OrdersReport } from './venue-orders.ts';
@@ -53,21 +54,6 @@ const TICK_MS = 1000;
 
 /** Telemetry may take this long to be handed over at the end; the journal has no such limit, it is on this machine. */
 const TELEMETRY_MS = 500;
-
-/** Nanoseconds of a later time have no place in the 64 bits that OTLP gives them. */
-const MAX_TIME_MS = 2 ** 64 / 1e6;
-
-/** What each option of an emission must be. */
-const OPTION_FITS: Readonly<Record<keyof EmitOptions, (value: unknown) => boolean>> = {
-  severity: (value) => typeof value === 'string' && Object.hasOwn(SEVERITY_NUMBERS, value),
-  body: (value) => typeof value === 'string',
-  timeMs: (value) => typeof value === 'number' && value >= 0 && value < MAX_TIME_MS,
-  context: (value) => typeof (value as { getValue?: unknown } | null)?.getValue === 'function',
-};
-const OPTION_KEYS = Object.keys(OPTION_FITS) as (keyof EmitOptions)[];
-
-/** Setting `auditFailure` → what is demanded of the gate while the journal cannot be written. */
-const FAILURE_POLICY = { continue: undefined, 'reduce-only': 'REDUCING', halt: 'HALTED' } as const;
 
 /** What a trail is made of. */
 export interface TrailParts {
@@ -91,9 +77,6 @@ export interface TrailParts {
 /** A round of snapshots is due after so many records: a restart reads back to the last round. */
 const ROUND_RECORDS = 2000;
 
-/** Source of the gate's demand while the journal cannot be written. */
-const JOURNAL_SOURCE = 'audit_journal';
-
 /** Name of a set of stops or limits, where the options can be read: what is wrong with them is told by their layer. */
 function nameOf(options: { readonly name?: string | undefined }): string {
   return typeof options?.name === 'string' ? options.name : 'default';
@@ -111,18 +94,15 @@ export class RunningTrail implements RiskTrail {
   readonly #breakers = new Set<string>();
   readonly #unwatch: () => void;
   readonly #metrics: { dispose(): void };
-  readonly #failurePolicy: 'REDUCING' | 'HALTED' | undefined;
+  readonly #journalDemand: JournalDemand;
   readonly #restored: Restored | undefined;
-  readonly #orders: OpenOrderBook;
+  readonly #orders: OrderTracking;
   readonly #account: AccountSharing;
   readonly #kill: KillSwitches;
   readonly #check: BackgroundCheck | undefined;
-  /** The newest order event, until it is known whether it was recorded. */
-  #order: OrderEvent | undefined;
   #rules: OrderRules | undefined;
   /** Audit events since the last round of snapshots. */
   #sinceRound = 0;
-  #journalFailed = false;
   #closing: Promise<void> | undefined;
   #ended = false;
 
@@ -131,7 +111,6 @@ export class RunningTrail implements RiskTrail {
     this.settings = settings;
     this.#parts = parts;
     this.#startedMs = settings.clock.monotonic();
-    this.#failurePolicy = FAILURE_POLICY[settings.auditFailure];
     this.#host = createLayerHost({
       clock: settings.clock,
       recordInputs: settings.recordInputs,
@@ -142,9 +121,10 @@ export class RunningTrail implements RiskTrail {
       accountId: settings.accountId,
     });
     this.#restored = restored;
-    this.#orders = new OpenOrderBook(restored?.state.openOrders ?? NO_ORDERS);
+    this.#orders = new OrderTracking(restored?.state.openOrders ?? NO_ORDERS, failures.report);
     this.#host.onSnapshot(() => this.#snapshotsOfOthers());
     const { journal } = parts;
+    this.#journalDemand = new JournalDemand(this.#host.gate, settings.auditFailure, () => journal?.failing === true);
     this.#account = new AccountSharing({ settings, journal, host: this.#host, restoredFrom: restored?.report.stream });
     this.#kill = new KillSwitches({
       ...{ gate: this.#host.gate, machine: createSystemClock(), report: failures.report },
@@ -174,7 +154,7 @@ export class RunningTrail implements RiskTrail {
     if (restored !== undefined) this.#goOn(restored);
     this.#check = this.#checkBehindStart();
     this.#every(TICK_MS, () => {
-      this.#followJournal();
+      this.#journalDemand.follow();
       this.gate.tick();
     });
     this.#every(POLL_MS, () => this.#kill.poll());
@@ -208,7 +188,6 @@ export class RunningTrail implements RiskTrail {
   }
 
   openOrders(): OpenOrders {
-    if (this.#order !== undefined) this.#takeOrder(this.#order);
     return this.#orders.list();
   }
 
@@ -221,36 +200,23 @@ export class RunningTrail implements RiskTrail {
   }
 
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
-    const usable = options == null ? undefined : this.#usableOptions(options);
-    if (this.#order !== undefined) this.#takeOrder(this.#order);
+    const usable = options == null ? undefined : usableOptions(options, this.#parts.failures.report);
+    this.#orders.settle();
     const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
-    // It was lost: the trail knows of no such order.
-    if (recordId === undefined) this.#order = undefined;
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
-    if (recordId !== undefined) this.#recorded(name, recordId, attributes);
-    this.#followJournal();
+    if (recordId === undefined) this.#orders.drop();
+    else this.#recorded(name, recordId, attributes);
+    this.#journalDemand.follow();
     return recordId;
   }
 
-  /** Told of each event as it was recorded: what was given says less, where the context around the call says the rest. */
+  /** Told of each event as it was made. */
   observe(name: string, timeMs: number, attributes: Readonly<Record<string, unknown>>): void {
-    if (!isOrderEvent(name)) return;
-    // One that did not come through `emit`, but from another logger.
-    if (this.#order !== undefined) this.#takeOrder(this.#order);
-    this.#order = { name, recordId: String(attributes['audit.record.id']), timeMs, attributes };
-  }
-
-  #takeOrder(event: OrderEvent): void {
-    this.#order = undefined;
-    try {
-      this.#orders.apply(event);
-    } catch (error) {
-      this.#parts.failures.report(error, 'open orders');
-    }
+    this.#orders.observe(name, timeMs, attributes);
   }
 
   #recorded(name: string, recordId: string, attributes: object): void {
-    if (this.#order !== undefined) this.#takeOrder(this.#order);
+    this.#orders.settle();
     this.#account.recorded(name, recordId, attributes);
     this.#rules?.recorded(name, attributes as Readonly<Record<string, unknown>>);
     if (++this.#sinceRound < ROUND_RECORDS || this.settings.snapshotIntervalMs === 0) return;
@@ -283,8 +249,7 @@ export class RunningTrail implements RiskTrail {
         },
       });
     }
-    // It was about the journal of the process that ended.
-    if (demands.some((one) => one.source === JOURNAL_SOURCE)) this.#demandForJournal(false, 'ACTIVE');
+    this.#journalDemand.takeBack(demands);
     if (outcome === 'halted') this.#distrust(reason ?? '');
     for (const event of findings) this.#emit(event);
     // From here on a restart finds every layer in this stream.
@@ -312,49 +277,11 @@ export class RunningTrail implements RiskTrail {
 
   /** What is in no layer's own snapshot: open orders, and layers of before that nobody has made yet. */
   #snapshotsOfOthers(): readonly CatalogEvent[] {
-    const events = [...(this.#restored?.layers.snapshots() ?? []), ...(this.#parts.alerts?.snapshots() ?? [])];
-    if (this.#order !== undefined) this.#takeOrder(this.#order);
-    if (this.#orders.size > 0) {
-      const attributes = { 'risk.snapshot': { orders: this.#orders.list() } };
-      events.push({ name: 'risk.open_orders_snapshot', attributes });
-    }
-    return events;
-  }
-
-  /** A wrong option must not cost the record: it is left out and reported. */
-  #usableOptions(options: EmitOptions): EmitOptions {
-    const usable: Record<string, unknown> = {};
-    for (const key of OPTION_KEYS) {
-      try {
-        const value: unknown = options[key];
-        if (value === undefined) continue;
-        if (OPTION_FITS[key](value)) usable[key] = value;
-        else throw new TypeError(`${key} cannot be ${describeValue(value)}`);
-      } catch (error) {
-        this.#parts.failures.report(error, 'emit options');
-      }
-    }
-    return usable;
-  }
-
-  /** What cannot be recorded must not be traded, where the service says so: until the journal can be written again. */
-  #followJournal(): void {
-    const state = this.#failurePolicy;
-    if (state === undefined) return;
-    const failing = this.#parts.journal?.failing === true;
-    if (failing === this.#journalFailed) return;
-    this.#journalFailed = failing;
-    this.#demandForJournal(failing, failing ? state : 'ACTIVE');
-  }
-
-  #demandForJournal(failing: boolean, state: TradingState): void {
-    this.gate.demand({
-      source: JOURNAL_SOURCE,
-      state,
-      actor: JOURNAL_SOURCE,
-      reason: failing ? 'the audit journal cannot be written' : 'the audit journal can be written again',
-      reasonCode: failing ? 'AUDIT_JOURNAL_FAILED' : 'AUDIT_JOURNAL_RECOVERED',
-    });
+    return [
+      ...(this.#restored?.layers.snapshots() ?? []),
+      ...(this.#parts.alerts?.snapshots() ?? []),
+      ...this.#orders.snapshots(),
+    ];
   }
 
   #emit(event: CatalogEvent): string | undefined {

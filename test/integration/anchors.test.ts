@@ -78,7 +78,7 @@ async function webhook(...answers: readonly number[]): Promise<{ url: string; bo
 }
 
 const settled = (anchors: Anchors) =>
-  vi.waitFor(() => expect(anchors.stats().every(({ pending }) => pending === 0)).toBe(true));
+  vi.waitFor(() => expect(anchors.stats().every(({ pending }) => pending === 0)).toBe(true), 30_000);
 
 describe('the setting of anchors', () => {
   it('names files, directories and addresses', () => {
@@ -148,14 +148,14 @@ describe('an anchor that is a directory', () => {
     anchors.publish(note(9), STREAM);
     await settled(anchors);
     anchors.publish(note(7), STREAM);
-    await vi.waitFor(() => expect(errors.length).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(errors.length).toBeGreaterThan(1), 30_000);
     expect(errors[0]).toContain('holds a checkpoint of size 9, above 7');
     expect(anchors.stats()[0]).toMatchObject({ pending: 1, lastError: { timeMs: 5000 } });
     anchors.publish(note(11), STREAM);
     await settled(anchors);
     expect((await readAnchors([directory])).map((anchor) => anchor.note)).toEqual([note(11), note(9)]);
     anchors.publish(note(11, STREAM, 77), STREAM);
-    await vi.waitFor(() => expect(errors.at(-1)).toContain('the same size 11 and another root'));
+    await vi.waitFor(() => expect(errors.at(-1)).toContain('the same size 11 and another root'), 30_000);
   });
 });
 
@@ -187,11 +187,11 @@ describe('an anchor that is a webhook', () => {
     const anchors = anchorsOf(hook.url, `file:${path}`);
     for (const size of [3, 5, 9]) anchors.publish(note(size), STREAM);
     anchors.publish(note(4, OTHER), OTHER);
-    await vi.waitFor(() => expect(hook.bodies.length).toBeGreaterThan(3));
+    await vi.waitFor(() => expect(hook.bodies.length).toBeGreaterThan(3), 30_000);
     expect(anchors.stats()[0]).toMatchObject({ delivered: 0, pending: 2, superseded: 2, lastSuccessMs: undefined });
     expect(hook.bodies.at(-1)).toBe(note(9));
     // The other anchor isn't held up.
-    await vi.waitFor(() => expect(anchors.stats()[1]).toMatchObject({ pending: 0 }));
+    await vi.waitFor(() => expect(anchors.stats()[1]).toMatchObject({ pending: 0 }), 30_000);
     const { delivered, superseded } = anchors.stats()[1]!;
     expect(delivered + superseded).toBe(4);
   });
@@ -204,7 +204,7 @@ describe('an anchor that is a webhook', () => {
       retryMs: 1_000_000,
     });
     anchors.publish(note(3), STREAM);
-    await vi.waitFor(() => expect(anchors.stats().map(({ failures }) => failures)).toEqual([1, 1]));
+    await vi.waitFor(() => expect(anchors.stats().map(({ failures }) => failures)).toEqual([1, 1]), 30_000);
     await anchors.stop();
     expect(anchors.stats().map(({ pending }) => pending)).toEqual([0, 1]);
     anchors.publish(note(5), STREAM);

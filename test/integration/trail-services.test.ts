@@ -35,7 +35,7 @@ describe('a trail with a receiver', () => {
     const trail = await startTestTrail();
     for (let i = 0; i < 500; i++) trail.emit('order.placed', ORDER);
     await trail.flush();
-    await vi.waitFor(() => expect(trail.health().shipping?.backlogRecords).toBe(0), 5000);
+    await vi.waitFor(() => expect(trail.health().shipping?.backlogRecords).toBe(0), 30_000);
     expect(trail.health()).toMatchObject({ status: 'healthy', shipping: { rejectedRecords: 0, failing: false } });
     await trail.close();
     const records = await readBack(trail);
@@ -59,8 +59,8 @@ describe('a trail with a receiver', () => {
     expect(readTrailStatus(dataDir, Date.now()).streams[0]?.backlog?.records).toBeGreaterThan(3);
     receiver!.reply = reply;
     const second = await startRiskTrail({ serviceName: 'test', dataDir });
-    await vi.waitFor(() => expect(receiver!.acceptedByStream.get(first.stream)).toBeDefined(), 5000);
-    await vi.waitFor(() => expect(readTrailStatus(dataDir, Date.now()).streams[0]?.backlog?.records).toBe(0), 5000);
+    await vi.waitFor(() => expect(receiver!.acceptedByStream.get(first.stream)).toBeDefined(), 30_000);
+    await vi.waitFor(() => expect(readTrailStatus(dataDir, Date.now()).streams[0]?.backlog?.records).toBe(0), 30_000);
     await second.close();
   });
 
@@ -69,7 +69,7 @@ describe('a trail with a receiver', () => {
     const trail = await startTestTrail({ auditHealthIntervalMs: 20 });
     const health = () =>
       receiver!.requests.flatMap(({ records }) => records).filter(({ eventName }) => eventName === 'audit.health');
-    await vi.waitFor(() => expect(health().length).toBeGreaterThan(1), 5000);
+    await vi.waitFor(() => expect(health().length).toBeGreaterThan(1), 30_000);
     expect(plainAttributes(health().at(-1)!.attributes)).toMatchObject({
       'audit.health.journal_mode': 'direct',
       'audit.health.lost_records': 0,
@@ -89,7 +89,7 @@ describe('a trail with a receiver', () => {
     trail.emit('order.placed', ORDER);
     const refused = trail.emit('order.rejected', { ...ORDER, 'risk.reason': 'x' } as never);
     await trail.flush();
-    await vi.waitFor(() => expect(trail.health().shipping?.rejectedRecords).toBe(1), 8000);
+    await vi.waitFor(() => expect(trail.health().shipping?.rejectedRecords).toBe(1), 30_000);
     await trail.close();
     const told = (await readBack(trail)).find(({ event }) => event === 'audit.record_rejected');
     expect(told).toMatchObject({ 'audit.rejected.record_id': refused });
@@ -148,7 +148,7 @@ describe('a trail that is kept', () => {
     const trail = await startTestTrail({ segmentMaxBytes: 20_000, checkpointRecords: 50 });
     for (let i = 0; i < 200; i++) trail.emit('order.placed', ORDER);
     await trail.flush();
-    await vi.waitFor(() => expect(trail.health().sealing?.sealedSegments).toBeGreaterThan(5), 10_000);
+    await vi.waitFor(() => expect(trail.health().sealing?.sealedSegments).toBeGreaterThan(5), 30_000);
     await trail.close();
     const report = await verifyTrail({ paths: [trail.dataDir], strict: true });
     expect(report.exitStatus).toBe(0);
@@ -163,7 +163,7 @@ describe('a trail that is kept', () => {
       const [stream] = readTrailStatus(trail.dataDir, Date.now()).streams;
       expect(stream).toMatchObject({ status: 'open', running: true, backlog: null, shipped: null });
       expect(stream?.health).toMatchObject({ status: 'healthy' });
-    }, 5000);
+    }, 30_000);
     await trail.close();
     expect(readTrailStatus(trail.dataDir, Date.now()).concerns).toEqual([]);
   });
