@@ -3,25 +3,25 @@
  * machine: the time that it takes does not matter.
  */
 import { existsSync } from 'node:fs';
-import { constants, platform, setPriority } from 'node:os';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { parseVerifierKeys } from '../audit/proof/note.ts';
 import { readRecords } from '../audit/read/reader.ts';
 import { followVerification, type StreamFinding } from '../audit/verify/follow.ts';
 import { createSystemClock } from '../core/clock.ts';
+import { lowerThreadPriority, PRIORITY_IS_THREADS } from '../core/thread-priority.ts';
 import type { BackgroundCheckInput, BackgroundCheckMessage } from './background-check.ts';
 import { previousStreamOf } from './stream-head.ts';
 
 const { directory, keys } = workerData as BackgroundCheckInput;
 const tell = (message: BackgroundCheckMessage) => parentPort?.postMessage(message);
 
-/** Where the priority is the whole process's, the thread rests for as long as it worked. */
-const PRIORITY_IS_THREADS = platform() === 'linux';
 const still = new Int32Array(new SharedArrayBuffer(4));
 const clock = createSystemClock();
 let workedFrom = clock.monotonic();
 
+/** Where the priority is the whole process's, the thread rests for as long as it worked. */
 function rest(): void {
   if (PRIORITY_IS_THREADS) return;
   Atomics.wait(still, 0, 0, Math.min(1000, clock.monotonic() - workedFrom));
@@ -81,12 +81,5 @@ async function check(): Promise<void> {
   tell({ type: 'done', records, findings: fresh, known: found.length - fresh.length });
 }
 
-if (PRIORITY_IS_THREADS) {
-  try {
-    // On Linux process 0 means the calling thread alone.
-    setPriority(0, constants.priority.PRIORITY_LOW);
-  } catch {
-    // A sandbox may forbid it: the check is then an ordinary thread.
-  }
-}
+lowerThreadPriority(constants.priority.PRIORITY_LOW);
 check().catch((error: unknown) => tell({ type: 'failed', message: (error as Error).message }));

@@ -1,13 +1,13 @@
 /** The shipper's thread: all reading, encoding and sending happens here, away from the trading code. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createSystemClock } from '../../core/clock.ts';
+import { lowerThreadPriority } from '../../core/thread-priority.ts';
 import type { DurablePosition } from '../journal/journal-types.ts';
 import { createEncoder } from './encoder.ts';
 import { LineParser } from './line.ts';
 import { createOtlpClient } from './otlp-client.ts';
 import { ShipLoop } from './ship-loop.ts';
 import type { WorkerOrder, WorkerReport, WorkerStart } from './ship-messages.ts';
-import { lowerThreadPriority } from './thread-priority.ts';
 
 /** Figures are told at most so often. */
 const STATS_EVERY_MS = 200;
