@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Real servers and a real Spark: runs of their own, npm run test:stack and npm run test:scale.
-    exclude: ['test/stack/**', 'test/scale/**'],
+    exclude: ['**/node_modules/**', 'test/stack/**', 'test/scale/**'],
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

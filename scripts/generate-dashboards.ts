@@ -1,6 +1,6 @@
 /**
- * Writes Grafana's dashboards, `grafana/dashboards/*.json`, from `grafana/src`. `--check` writes nothing and exits 1 where one
- * lags.
+ * Writes Grafana's dashboards, `grafana/dashboards/*.json`, and the page of their panels from `grafana/src`. `--check` writes
+ * nothing and exits 1 where one lags.
  *
  *     node scripts/generate-dashboards.ts [--check]
  */
@@ -8,17 +8,20 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dashboards } from '../grafana/src/index.ts';
+import { panelsPage } from './docs/panels-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
 /** Every generated file: path below the root → content. */
 export function generatedDashboards(): ReadonlyMap<string, string> {
-  return new Map(
-    [...dashboards()].map(([slug, one]) => [
+  const made = dashboards();
+  return new Map([
+    ...[...made].map(([slug, one]): [string, string] => [
       `grafana/dashboards/${slug}.json`,
       `${JSON.stringify(one, undefined, 2)}\n`,
     ]),
-  );
+    ['docs/panels.md', panelsPage(made.values())],
+  ]);
 }
 
 /** Paths of files that differ from what would be generated. */

@@ -36,6 +36,6 @@ done
 # The live tail has no end, and is left to the tests.
 status=0
 "$SCHEMATHESIS" run "$url/openapi.json" --max-examples "${1:-25}" --exclude-path /v1/tail \
-  --exclude-checks positive_data_acceptance --request-timeout 60 --phases examples,coverage,fuzzing || status=$?
+  --exclude-checks positive_data_acceptance --request-timeout 300 --phases examples,coverage,fuzzing || status=$?
 if grep -v '^risktrail: serving' "$work/server.log"; then status=1; fi
 exit $status

@@ -51,6 +51,8 @@ export type {
   KillTerms,
   VenueKillOptions,
 } from './runtime/kill/kill-types.ts';
+export type { OrdersExchange, UnknownCode, VenueOrderState, VenueTrade } from './runtime/order-lookup.ts';
+export type { OrderRule } from './runtime/order-rules-options.ts';
 export type {
   Fill,
   Instrument,
@@ -117,6 +119,7 @@ export type {
   TrailingStopsOptions,
   TrailingStopsState,
 } from './runtime/trailing-stops.ts';
+export type { OrdersReconcileOptions, OrdersReport, ReconciledOrder } from './runtime/venue-orders.ts';
 export type {
   VenueDifference,
   VenueDifferenceKind,

@@ -5,6 +5,19 @@ import { chart, gauges, lines, stat } from './panels.ts';
 
 const HEALTH = { events: ['audit.health'] } as const;
 const RECORDS = { where: [isSet('audit.stream')] } as const;
+const TROUBLE = {
+  events: ['audit.recovered', 'audit.degraded', 'audit.record_rejected', 'audit.finding'],
+} as const;
+const LIFE = {
+  events: [
+    'audit.checkpoint',
+    'audit.stream_opened',
+    'audit.stream_closed',
+    'audit.segment_sealed',
+    'audit.segment_pruned',
+    'audit.stream_restored',
+  ],
+} as const;
 const STREAM = ['audit.stream'] as const;
 const SERVICE = ['service_name'] as const;
 const NAME = '{{service_name}}';
@@ -87,7 +100,6 @@ export const AUDIT_TRAIL: Described = {
       empty: 'No record of a trail in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
       series: [{ query: countByStep(RECORDS, STREAM), name: '{{audit_stream}}' }],
     }),
@@ -119,20 +131,9 @@ export const AUDIT_TRAIL: Described = {
       unit: 'short',
       series: [
         {
-          query: count(
-            {
-              events: [
-                'audit.checkpoint',
-                'audit.stream_opened',
-                'audit.stream_closed',
-                'audit.segment_sealed',
-                'audit.segment_pruned',
-                'audit.stream_restored',
-              ],
-            },
-            ['event_name'],
-          ),
+          query: count(LIFE, ['event_name']),
           name: '{{event_name}}',
+          kinds: LIFE.events,
         },
       ],
     }),
@@ -144,13 +145,12 @@ export const AUDIT_TRAIL: Described = {
       width: 8,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         {
-          query: count({ events: ['audit.recovered', 'audit.degraded', 'audit.record_rejected', 'audit.finding'] }, [
-            'service_name',
-            'event_name',
-          ]),
+          query: count(TROUBLE, ['service_name', 'event_name']),
           name: '{{service_name}} {{event_name}}',
+          kinds: TROUBLE.events,
         },
       ],
     }),
@@ -160,7 +160,6 @@ export const AUDIT_TRAIL: Described = {
       empty: 'No service told its health in this time',
       width: 8,
       unit: 'short',
-      decimals: 0,
       as: 'steps',
       series: [{ query: number('max', HEALTH, 'audit.health.clock_steps', STEP, SERVICE), name: NAME }],
     }),

@@ -22,6 +22,17 @@ const OPENED = {
   scopes: ['breaker'],
 } as const;
 const REFUSED = { events: ['risk.circuit_breaker.not_permitted'], scopes: ['breaker'] } as const;
+const CALLS = {
+  events: [
+    'risk.circuit_breaker.success',
+    'risk.circuit_breaker.failure',
+    'risk.circuit_breaker.not_permitted',
+    'risk.circuit_breaker.exit_permitted',
+    'risk.circuit_breaker.probe',
+    'risk.circuit_breaker.late_result',
+  ],
+  scopes: ['breaker'],
+} as const;
 const BY = ['service_name', 'risk.circuit_breaker.name'] as const;
 const NAME = '{{service_name}} {{risk_circuit_breaker_name}}';
 const STATE_COLOURS = thresholds('good', [1, 'bad'], [2, 'warning'], [3, 'unguarded'], [4, 'forced']);
@@ -31,19 +42,19 @@ export const CIRCUIT_BREAKERS: Described = {
   title: 'Circuit breakers',
   description: 'When each breaker was open, what opened it, how near it is to opening again, and what it refused.',
   scopes: ['breaker'],
-  from: 'now-6h',
+  from: 'now-1h',
   refresh: '30s',
   panels: [
     timeline({
       title: 'State of each breaker',
       description:
-        'Green lets calls through, red refuses entries, orange probes, purple guards nothing. A state holds until the next is told: by the change itself, and by a snapshot every minute. Of several states within one step the last is shown; the lines mark every trip.',
+        'Green lets calls through, red refuses entries, orange probes, purple guards nothing. A state holds until the next is told: by the change itself, and by a snapshot every minute. Of several states within one step the one furthest from CLOSED is shown: no opening is too short to be seen.',
       empty: 'No breaker told its state in this time',
       width: 24,
       unit: 'none',
       mappings: BREAKER_STATES,
       thresholds: STATE_COLOURS,
-      series: [{ query: number('last', STATES, 'risk.circuit_breaker.state.code', STEP, BY), name: NAME }],
+      series: [{ query: number('max', STATES, 'risk.circuit_breaker.state.code', STEP, BY), name: NAME }],
     }),
     stat({
       title: 'State now',
@@ -55,13 +66,14 @@ export const CIRCUIT_BREAKERS: Described = {
       thresholds: STATE_COLOURS,
       series: [{ query: number('last', STATES, 'risk.circuit_breaker.state.code', STATE_WINDOW, BY), name: NAME }],
     }),
-    gauges({
+    stat({
       title: 'What opened them?',
       description: 'Trips in this time, by breaker and by the trigger that was reached first.',
       empty: 'No breaker opened in this time',
       width: 8,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         {
           query: count(OPENED, ['risk.circuit_breaker.name', 'risk.circuit_breaker.trigger']),
@@ -97,7 +109,6 @@ export const CIRCUIT_BREAKERS: Described = {
       empty: 'No breaker counted a failure in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'steps',
       limits: ['/threshold/'],
       series: [
@@ -123,21 +134,21 @@ export const CIRCUIT_BREAKERS: Described = {
     }),
     chart({
       title: 'Trips over time',
+      tones: [['/.*/', 'warning']],
       description: 'How often each breaker opened, in each step.',
       empty: 'No breaker opened in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
       series: [{ query: countByStep(OPENED, BY), name: NAME }],
     }),
     chart({
       title: 'Refused calls over time',
+      tones: [['/.*/', 'warning']],
       description: 'Calls that a breaker refused, by breaker and reason. Exits are never refused.',
       empty: 'No breaker refused a call in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
       series: [
         {
@@ -155,21 +166,9 @@ export const CIRCUIT_BREAKERS: Described = {
       unit: 'short',
       series: [
         {
-          query: count(
-            {
-              events: [
-                'risk.circuit_breaker.success',
-                'risk.circuit_breaker.failure',
-                'risk.circuit_breaker.not_permitted',
-                'risk.circuit_breaker.exit_permitted',
-                'risk.circuit_breaker.probe',
-                'risk.circuit_breaker.late_result',
-              ],
-              scopes: ['breaker'],
-            },
-            ['event_name'],
-          ),
+          query: count(CALLS, ['event_name']),
           name: '{{event_name}}',
+          kinds: CALLS.events,
         },
       ],
     }),

@@ -1,5 +1,6 @@
 import { type Described, textVariable } from './dashboard.ts';
 import { countByStep, isAtLeast, isSet, records } from './logql.ts';
+import { STATES_BY_NAME, STOPS } from './look.ts';
 import { chart, lines, table, trace, traces } from './panels.ts';
 
 /** A record belongs to an incident by its correlation, its trace, itself, or what caused it. */
@@ -40,13 +41,15 @@ export const INCIDENT: Described = {
         ],
       }),
       columns: [
-        ['event_name', 'Event'],
-        ['risk.scope', 'Scope'],
-        ['risk.circuit_breaker.name', 'Breaker'],
-        ['risk.reason', 'Reason'],
-        ['correlation.id', 'Correlation id', 'id'],
-        ['trace_id', 'Trace', 'trace'],
-        ['audit.record.id', 'Record id', 'id'],
+        { attribute: 'event_name', heading: 'What', width: 140, mappings: STOPS },
+        { attribute: 'risk.scope', heading: 'Scope', width: 130 },
+        { attribute: 'risk.trading_state.new', heading: 'Trading', width: 100, mappings: STATES_BY_NAME },
+        { attribute: 'risk.circuit_breaker.name', heading: 'Breaker', width: 130 },
+        { attribute: 'risk.circuit_breaker.state.new', heading: 'It is', width: 120, mappings: STATES_BY_NAME },
+        { attribute: 'risk.reason', heading: 'Reason' },
+        { attribute: 'correlation.id', heading: 'Correlation id', sets: 'id', width: 210 },
+        { attribute: 'trace_id', heading: 'Trace', sets: 'trace', width: 170 },
+        { attribute: 'audit.record.id', heading: 'Record id', sets: 'id', width: 170 },
       ],
     }),
     lines({
@@ -92,7 +95,6 @@ export const INCIDENT: Described = {
       empty: 'No warning and no error in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
       series: [
         { query: countByStep({ where: [isAtLeast('severity_number', 13)] }, ['event_name']), name: '{{event_name}}' },

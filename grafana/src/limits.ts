@@ -1,18 +1,34 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import { CustomVariableBuilder, type VariableModel } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { Described } from './dashboard.ts';
-import { computed, count, countByStep, isSet, limitNumber, number, records, STATE_WINDOW, STEP } from './logql.ts';
+import {
+  computed,
+  count,
+  countByStep,
+  isSet,
+  limitNumber,
+  NO_GATE,
+  number,
+  records,
+  STATE_WINDOW,
+  STEP,
+} from './logql.ts';
 import { FEW_ARE_GOOD, thresholds, UTILISATION } from './look.ts';
-import { chart, gauges, lines, stat } from './panels.ts';
+import { chart, lines, stat } from './panels.ts';
 
 const ORDER_SCOPES = ['account', 'strategy', 'symbol'] as const;
 const CHECKS = { events: ['risk.portfolio_limit.check'], scopes: ORDER_SCOPES } as const;
+const NEARNESS = { ...CHECKS, where: [NO_GATE] } as const;
 const DENIALS = { events: ['risk.portfolio_limit.rejection'], scopes: ORDER_SCOPES } as const;
 /** What carries the lists of every limit. */
 const LISTS = {
   events: ['risk.portfolio_limit.check', 'risk.portfolio_health'],
   where: [isSet('risk.limits.type')],
 } as const;
+const WARNINGS = {
+  events: ['risk.portfolio_limit.warning', 'risk.limit_hit', 'risk.portfolio_heat_warning'],
+} as const;
+const REFUSED = { events: ['risk.rejection', 'risk.position_size_capped'], scopes: ORDER_SCOPES } as const;
 const HEALTH = { events: ['risk.portfolio_health'] } as const;
 const SET = ['service_name', 'risk.limit.set'] as const;
 const ROOM = `{{ $m := fromJson .risk_limits_max }}{{ $n := fromJson .risk_limits_projected }}{{ range $i, $t := fromJson .risk_limits_type }}{{ if eq $t "$limit" }}{{ subf (index $m $i) (index $n $i) }}{{ end }}{{ end }}`;
@@ -48,6 +64,7 @@ function limitVariable(): Builder<VariableModel> {
     .values(TYPES.join(','))
     .multi(true)
     .includeAll(false)
+    .options(TYPES.map((value) => ({ text: value, value, selected: (CHOSEN as readonly string[]).includes(value) })))
     .current({ text: [...CHOSEN], value: [...CHOSEN] });
 }
 
@@ -57,27 +74,34 @@ export const LIMITS: Described = {
   description: 'How full each limit is, what room is left, and what was denied, cut or warned of.',
   scopes: ORDER_SCOPES,
   variables: [limitVariable()],
-  from: 'now-6h',
+  from: 'now-1h',
   refresh: '30s',
   panels: [
     chart({
       title: 'How full is the tightest limit?',
       description:
-        'Of every check in a step the limit that bound most, and how full the order would have made it: orange from the usual soft line of 80 %, red from the limit on, where the order is denied.',
+        'Of every check in a step the limit that bound most, and how full the order would have made it: orange from the usual soft line of 80 %, red from the limit on, where the order is denied. A value holds until the next check; what is past 200 % is drawn outside.',
       empty: 'No order was checked in this time',
       width: 16,
       unit: 'percentunit',
+      as: 'steps',
       lines: true,
+      max: 2,
       thresholds: UTILISATION,
       series: [
         {
-          query: number('max', CHECKS, 'risk.limit.utilization', STEP, ['service_name', 'risk.limit.type']),
+          query: number('max', NEARNESS, 'risk.limit.utilization', STEP, ['service_name', 'risk.limit.type']),
           name: '{{service_name}} {{risk_limit_type}}',
         },
       ],
     }),
     stat({
       title: 'What was decided?',
+      rows: [
+        ['allow', 'good'],
+        ['cap', 'warning'],
+        ['deny', 'bad'],
+      ],
       description: 'Checks in this time: orders allowed, denied, or cut to what all limits allow.',
       empty: 'No order was checked in this time',
       width: 8,
@@ -91,7 +115,9 @@ export const LIMITS: Described = {
       empty: 'Not set, or nothing was checked in this time',
       width: 24,
       unit: 'percentunit',
+      as: 'steps',
       lines: true,
+      max: 2,
       thresholds: UTILISATION,
       repeat: 'limit',
       series: [
@@ -115,13 +141,14 @@ export const LIMITS: Described = {
         { query: computed('last', LISTS, ROOM, STATE_WINDOW, SET), name: '{{service_name}} {{risk_limit_set}}' },
       ],
     }),
-    gauges({
+    stat({
       title: 'What was denied, and why?',
       description: 'Denials in this time by limit and reason code. An order that breaks two limits counts for both.',
       empty: 'No order was denied in this time',
       width: 8,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         {
           query: count(DENIALS, ['risk.limit.type', 'risk.reason.code']),
@@ -129,24 +156,23 @@ export const LIMITS: Described = {
         },
       ],
     }),
-    gauges({
+    stat({
       title: 'Which limits warned?',
       description: 'Warnings in this time: an order took a limit past its soft line and was let through.',
       empty: 'No limit warned in this time',
       width: 8,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         {
-          query: count({ events: ['risk.portfolio_limit.warning', 'risk.limit_hit', 'risk.portfolio_heat_warning'] }, [
-            'event_name',
-            'risk.limit.type',
-          ]),
-          name: '{{event_name}} {{risk_limit_type}}',
+          query: count(WARNINGS, ['event_name', 'risk.limit.type']),
+          name: '{{event_name}}: {{risk_limit_type}}',
+          kinds: WARNINGS.events,
         },
       ],
     }),
-    gauges({
+    stat({
       title: 'What was refused before the limits?',
       description:
         'Signals and orders that validation refused in this time, and sizes that were cut to the largest allowed.',
@@ -154,23 +180,22 @@ export const LIMITS: Described = {
       width: 8,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         {
-          query: count({ events: ['risk.rejection', 'risk.position_size_capped'], scopes: ORDER_SCOPES }, [
-            'event_name',
-            'risk.reason.code',
-          ]),
-          name: '{{event_name}} {{risk_reason_code}}',
+          query: count(REFUSED, ['event_name', 'risk.reason.code']),
+          name: '{{event_name}}: {{risk_reason_code}}',
+          kinds: REFUSED.events,
         },
       ],
     }),
     chart({
       title: 'Denials over time',
+      tones: [['/.*/', 'warning']],
       description: 'Denials by limit in each step.',
       empty: 'No order was denied in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
       series: [{ query: countByStep(DENIALS, ['risk.limit.type']), name: '{{risk_limit_type}}' }],
     }),

@@ -4,6 +4,7 @@
  */
 import type { AttributeName } from '../../src/catalog/attributes.ts';
 import type { EventName } from '../../src/catalog/events.ts';
+import { FAMILY_LABEL, familiesOf, GRAVE_FROM, GRAVE_LABEL, GRAVE_VALUE } from '../../src/catalog/families.ts';
 
 /** Variables of a dashboard that narrow down what it shows, and the attribute that each is compared with. */
 export const SCOPES = {
@@ -75,14 +76,31 @@ export const isIn = (attribute: Label, ...values: readonly (string | number)[]):
 export const isSet = (attribute: Label): Where => ({ attribute, is: 'not', values: [''] });
 export const isAtLeast = (attribute: Label, value: number): Where => ({ attribute, is: '>=', values: [value] });
 
+/** The streams that may hold such records: those of the events' families, and of grave records where no other is asked for. */
+function streams({ events = [], where = [] }: Selection): string {
+  const grave = where.some(
+    ({ attribute, is, values }) => attribute === 'severity_number' && is === '>=' && Number(values[0]) >= GRAVE_FROM,
+  );
+  const labels = [
+    'service_name=~"$service"',
+    ...(events.length === 0 ? [] : [matching(FAMILY_LABEL, familiesOf(events))]),
+    ...(grave ? [`${GRAVE_LABEL}="${GRAVE_VALUE}"`] : []),
+  ];
+  return `{${labels.join(', ')}}`;
+}
+
+/** Checks that a limit decided: the gate's own refusals have no share of anything. */
+export const NO_GATE: Where = { attribute: 'risk.limit.type', is: 'not', values: ['trading_state'] };
+
 /** Records as a log query. */
-export function records({ events = [], where = [], scopes = [] }: Selection): string {
+export function records(selection: Selection): string {
+  const { events = [], where = [], scopes = [] } = selection;
   const filters = [
     ...(events.length === 0 ? [] : [matching('event_name', events)]),
     ...where.map(condition),
     ...scopes.map((scope) => `${labelOf(SCOPES[scope])}=~"$${scope}"`),
   ];
-  return ['{service_name=~"$service"}', ...filters].join(' | ');
+  return [streams(selection), ...filters].join(' | ');
 }
 
 const grouping = (by: readonly Label[]): string => (by.length === 0 ? '' : ` by (${by.map(labelOf).join(', ')})`);
@@ -97,7 +115,8 @@ export function count(selection: Selection, by: readonly Label[] = []): string {
 /** How many there were from one point of a chart to the next. */
 export const countByStep = (selection: Selection, by: readonly Label[] = []): string => countOver(selection, STEP, by);
 
-function countOver(selection: Selection, window: string, by: readonly Label[]): string {
+/** How many there were within a time. */
+export function countOver(selection: Selection, window: string, by: readonly Label[]): string {
   return `sum${grouping(by)} (count_over_time(${records(selection)} [${window}]))`;
 }
 

@@ -2,7 +2,7 @@ import type { Described } from './dashboard.ts';
 import { linkTo } from './links.ts';
 import { count, countByStep, isIn, number, quantile, RANGE, records, STEP, share } from './logql.ts';
 import { FEW_ARE_GOOD, NONE_IS_GOOD, thresholds } from './look.ts';
-import { chart, gauges, lines, stat, table } from './panels.ts';
+import { chart, lines, stat, table } from './panels.ts';
 
 const SCOPES = ['account', 'strategy', 'symbol'] as const;
 const ORDERS = {
@@ -20,6 +20,19 @@ const ORDERS = {
 const ANSWERED = { events: ['order.placed', 'order.rejected'], scopes: SCOPES } as const;
 const REJECTED = isIn('event_name', 'order.rejected');
 const CALLS = { events: ['api.call'] } as const;
+/** Whatever comes back from a venue may tell what is left of its rate limit. */
+const ANSWERS = {
+  events: [
+    'api.call',
+    'api.error',
+    'api.rate_limit',
+    'order.placed',
+    'order.edited',
+    'order.rejected',
+    'order.cancelled',
+    'order.filled',
+  ],
+} as const;
 const TROUBLE = { events: ['api.error', 'api.retry_attempt', 'api.rate_limit'] } as const;
 const RATES = thresholds('good', [0.05, 'warning'], [0.2, 'bad']);
 const DELAYS = thresholds('good', [500, 'warning'], [1000, 'bad']);
@@ -29,7 +42,7 @@ export const ORDERS_AND_API: Described = {
   title: 'Orders and API',
   description: 'What became of every order, and how the venues’ APIs answer.',
   scopes: SCOPES,
-  from: 'now-6h',
+  from: 'now-1h',
   refresh: '30s',
   panels: [
     stat({
@@ -39,7 +52,7 @@ export const ORDERS_AND_API: Described = {
       empty: 'No order in this time',
       width: 12,
       unit: 'short',
-      series: [{ query: count(ORDERS, ['event_name']), name: '{{event_name}}' }],
+      series: [{ query: count(ORDERS, ['event_name']), name: '{{event_name}}', kinds: ORDERS.events }],
     }),
     stat({
       title: 'Outcome unknown',
@@ -48,6 +61,7 @@ export const ORDERS_AND_API: Described = {
       width: 6,
       unit: 'short',
       thresholds: NONE_IS_GOOD,
+      nothing: 'good',
       series: [
         {
           query: count({ events: ['order.outcome_unknown'], scopes: SCOPES }, ['trading.symbol']),
@@ -71,9 +85,8 @@ export const ORDERS_AND_API: Described = {
       empty: 'No order in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
-      series: [{ query: countByStep(ORDERS, ['event_name']), name: '{{event_name}}' }],
+      series: [{ query: countByStep(ORDERS, ['event_name']), name: '{{event_name}}', kinds: ORDERS.events }],
     }),
     chart({
       title: 'Rejection rate over time',
@@ -92,15 +105,21 @@ export const ORDERS_AND_API: Described = {
       empty: 'No call was recorded in this time',
       width: 12,
       unit: 'ms',
+      as: 'joined',
       lines: true,
       thresholds: DELAYS,
+      tones: [
+        ['/ p50$/', 'plainLight'],
+        ['/ p95$/', 'plain'],
+        ['/ p99$/', 'plainDark'],
+      ],
       series: [
         { query: quantile(0.5, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p50' },
         { query: quantile(0.95, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p95' },
         { query: quantile(0.99, CALLS, 'timing.duration_ms', STEP, ['trading.venue']), name: '{{trading_venue}} p99' },
       ],
     }),
-    gauges({
+    stat({
       title: 'Which calls are slow?',
       description: '95 % of the calls of this time were quicker, by operation.',
       empty: 'No call was recorded in this time',
@@ -109,7 +128,7 @@ export const ORDERS_AND_API: Described = {
       thresholds: DELAYS,
       series: [{ query: quantile(0.95, CALLS, 'timing.duration_ms', RANGE, ['operation']), name: '{{operation}}' }],
     }),
-    gauges({
+    stat({
       title: 'API calls',
       description: 'Calls recorded in this time, by operation.',
       empty: 'No call was recorded in this time',
@@ -123,17 +142,23 @@ export const ORDERS_AND_API: Described = {
       empty: 'None in this time',
       width: 12,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
-      series: [{ query: countByStep(TROUBLE, ['event_name', 'operation']), name: '{{event_name}} {{operation}}' }],
+      series: [
+        {
+          query: countByStep(TROUBLE, ['event_name', 'operation']),
+          name: '{{event_name}}: {{operation}}',
+          kinds: TROUBLE.events,
+        },
+      ],
     }),
-    gauges({
+    stat({
       title: 'Which errors came?',
       description: 'Failed calls in this time, by operation and type of error.',
       empty: 'None in this time',
       width: 6,
       unit: 'short',
       thresholds: FEW_ARE_GOOD,
+      nothing: 'good',
       series: [
         { query: count({ events: ['api.error'] }, ['operation', 'error.type']), name: '{{operation}} {{error_type}}' },
       ],
@@ -146,7 +171,7 @@ export const ORDERS_AND_API: Described = {
       unit: 'short',
       series: [
         {
-          query: number('last', {}, 'api.rate_limit.remaining', RANGE, ['service_name', 'trading.venue']),
+          query: number('last', ANSWERS, 'api.rate_limit.remaining', RANGE, ['service_name', 'trading.venue']),
           name: '{{service_name}} {{trading_venue}}',
         },
       ],
@@ -159,11 +184,11 @@ export const ORDERS_AND_API: Described = {
       width: 12,
       query: records({ events: ['performance.latency'] }),
       columns: [
-        ['service_name', 'Service'],
-        ['operation', 'Operation'],
-        ['timing.duration_ms', 'Took, ms'],
-        ['timing.threshold_ms', 'Threshold, ms'],
-        ['trace_id', 'Trace', 'trace'],
+        { attribute: 'service_name', heading: 'Service' },
+        { attribute: 'operation', heading: 'Operation' },
+        { attribute: 'timing.duration_ms', heading: 'Took', unit: 'ms', width: 100 },
+        { attribute: 'timing.threshold_ms', heading: 'Threshold', unit: 'ms', width: 100 },
+        { attribute: 'trace_id', heading: 'Trace', sets: 'trace', width: 290 },
       ],
     }),
     lines({

@@ -3,6 +3,7 @@ import { PanelBuilder as BarGaugePanel } from '@grafana/grafana-foundation-sdk/b
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import {
   BarGaugeDisplayMode,
+  BarGaugeNamePlacement,
   BigValueColorMode,
   BigValueGraphMode,
   BigValueTextMode,
@@ -17,14 +18,17 @@ import {
   SortOrder,
   StackingConfigBuilder,
   StackingMode,
+  TimelineValueAlignment,
   TooltipDisplayMode,
   VisibilityMode,
   VizLegendOptionsBuilder,
   VizOrientation,
+  VizTextDisplayOptionsBuilder,
   VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
 import {
   DashboardLinkBuilder,
+  type DynamicConfigValue,
   FieldColorBuilder,
   FieldColorModeId,
   type Panel,
@@ -41,7 +45,7 @@ import { DataqueryBuilder as TempoQuery } from '@grafana/grafana-foundation-sdk/
 import { PanelBuilder as TrendPanel } from '@grafana/grafana-foundation-sdk/timeseries';
 import { linkTo } from './links.ts';
 import { type Label, labelOf } from './logql.ts';
-import { COLOURS, PLAIN } from './look.ts';
+import { COLOURS, type Colour, KINDS, type Kind, kindMappings, PLAIN, whenEmpty } from './look.ts';
 
 export const LOKI = { type: 'loki', uid: 'loki' } as const;
 export const TEMPO = { type: 'tempo', uid: 'tempo' } as const;
@@ -51,6 +55,8 @@ export interface Series {
   readonly query: string;
   /** With `{{label}}` for a label's value. */
   readonly name?: string;
+  /** Kinds of events that `{{event_name}}` of the name may be: said in words, in the colours of their meaning. */
+  readonly kinds?: readonly Kind[];
 }
 
 /** A link of a value to where more is said of it. */
@@ -76,18 +82,27 @@ export interface Numbers extends Told {
   readonly series: readonly Series[];
   /** As Grafana names units. */
   readonly unit: string;
-  readonly decimals?: number;
   readonly thresholds?: ThresholdsConfigBuilder;
   readonly mappings?: readonly ValueMapping[];
+  /** What nothing means: of a figure the colour that it then has. @default 'unknown' */
+  readonly nothing?: Colour;
+  /** Figures that are good or bad by their names. */
+  readonly rows?: readonly (readonly [name: string, colour: Colour])[];
   /** A range of its own, such as `now/d`. */
   readonly only?: string;
   /** A panel for each value of that variable. */
   readonly repeat?: string;
 }
 
+const KIND = '{{event_name}}';
 const HEIGHT = 8;
 /** No finer than that: a quicker look costs Loki more than it shows. */
 const FINEST = '15s';
+const MOST_ROWS = 40;
+const FEW = 4;
+/** Pixels: a single bar would otherwise have letters as high as itself. */
+const BAR_TEXT = { title: 14, value: 20 };
+const TIME_WIDTH = 165;
 
 /** Any panel's builder that has these methods of the generic one. */
 type With<K extends keyof PanelBuilder> = {
@@ -106,7 +121,8 @@ function tell<P extends Common>(panel: P, { title, description, empty, width, he
 }
 
 type NumberPanel = Common &
-  With<'withTarget' | 'decimals' | 'mappings' | 'timeFrom' | 'interval' | 'unit' | 'thresholds'> &
+  With<'withTarget' | 'mappings' | 'timeFrom' | 'interval' | 'unit' | 'thresholds'> &
+  With<'overrideByRegexp' | 'overrideByName' | 'overrideByFieldType' | 'overrideByQuery'> &
   With<'repeat' | 'repeatDirection' | 'maxPerRow'>;
 
 function fill<P extends NumberPanel>(panel: P, numbers: Numbers, instant: boolean): P {
@@ -115,7 +131,6 @@ function fill<P extends NumberPanel>(panel: P, numbers: Numbers, instant: boolea
   panel.interval(FINEST);
   panel.unit(numbers.unit);
   panel.thresholds(numbers.thresholds ?? PLAIN);
-  if (numbers.decimals !== undefined) panel.decimals(numbers.decimals);
   if (numbers.mappings !== undefined) panel.mappings([...numbers.mappings]);
   if (numbers.only !== undefined) panel.timeFrom(numbers.only);
   if (numbers.repeat !== undefined) {
@@ -124,12 +139,62 @@ function fill<P extends NumberPanel>(panel: P, numbers: Numbers, instant: boolea
     panel.maxPerRow(4);
   }
   for (const [index, series] of numbers.series.entries()) panel.withTarget(target(series, index, instant));
+  for (const { kinds = [], name = '' } of numbers.series) {
+    if (instant) namedRows(panel, kinds, name);
+    else for (const kind of kinds) panel.overrideByRegexp(...inWords(kind, name));
+  }
   return panel;
 }
 
+/** Which lines or bars are about a kind of events, and how they are shown. */
+function inWords(kind: Kind, name: string): [pattern: string, properties: DynamicConfigValue[]] {
+  const [words, colour] = KINDS[kind];
+  const displayName = name
+    .replace(KIND, words)
+    .replaceAll(/\{\{(\w+)\}\}/g, (_, label) => `\${__field.labels.${label}}`);
+  return [
+    `/(^| )${kind.replaceAll('.', '\\.')}($|[ :])/`,
+    [
+      { id: 'displayName', value: displayName },
+      { id: 'color', value: { mode: 'fixed', fixedColor: COLOURS[colour] } },
+    ],
+  ];
+}
+
+/**
+ * Figures come as rows of a table, a column for each label, and are named by what stands in their row. A label that a row
+ * lacks must not be said in the words for an empty panel, nor a name be read as a date; kinds of events are said in their own.
+ */
+function namedRows(panel: NumberPanel, kinds: readonly Kind[], name: string): void {
+  panel.overrideByFieldType('string', [
+    { id: 'noValue', value: '' },
+    { id: 'unit', value: 'string' },
+  ]);
+  if (kinds.length === 0) return;
+  panel.overrideByName('event_name', [{ id: 'mappings', value: kindMappings(kinds) }]);
+  // A row's colour is looked up by its name.
+  if (name !== KIND) return;
+  for (const kind of kinds) {
+    const [words, colour] = KINDS[kind];
+    panel.overrideByName(words, [{ id: 'color', value: { mode: 'fixed', fixedColor: COLOURS[colour] } }]);
+  }
+}
+
+/** The rows of each query, with the words of its name: `{{service_name}} lost`. The name says every label of the query. */
+function namedQueries(panel: NumberPanel, series: readonly Series[]): void {
+  for (const [index, { name = '' }] of series.entries()) {
+    // The columns after the time are the labels in the order of the alphabet.
+    const labels = [...name.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!).sort();
+    const value = name.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => `\${__cell_${labels.indexOf(label) + 1}}`);
+    panel.overrideByQuery(refIdOf(index), [{ id: 'displayName', value }]);
+  }
+}
+
+const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index);
+
 function target({ query, name = '' }: Series, index: number, instant: boolean): Builder<Dataquery> {
   const made = new DataqueryBuilder()
-    .refId(String.fromCharCode('A'.charCodeAt(0) + index))
+    .refId(refIdOf(index))
     .datasource(LOKI)
     .editorMode(QueryEditorMode.Code)
     .expr(query)
@@ -137,13 +202,25 @@ function target({ query, name = '' }: Series, index: number, instant: boolean): 
   return name === '' ? made : made.legendFormat(name);
 }
 
-const newestValue = () => new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false);
+/** Every row of what a query finds; the newest alone would hide all series but one. */
+const everyRow = () => new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(true).limit(MOST_ROWS);
 const byThresholds = () => new FieldColorBuilder().mode(FieldColorModeId.Thresholds);
+
+/** @param named whether a row by itself must be told its name */
+function figures<P extends NumberPanel>(panel: P, numbers: Numbers, named = false): P {
+  const { mappings = [], nothing = 'unknown', series } = numbers;
+  fill(panel, { ...numbers, mappings: [...mappings, whenEmpty(nothing)] }, true);
+  if (named || series.length > 1) namedQueries(panel, series);
+  for (const [name, colour] of numbers.rows ?? []) {
+    panel.overrideByName(name, [{ id: 'color', value: { mode: 'fixed', fixedColor: COLOURS[colour] } }]);
+  }
+  return panel;
+}
 
 /** Big figures, one for each series. */
 export function stat(numbers: Numbers): Builder<Panel> {
-  return fill(new StatPanel(), numbers, true)
-    .reduceOptions(newestValue())
+  return figures(new StatPanel(), numbers)
+    .reduceOptions(everyRow())
     .colorScheme(byThresholds())
     .colorMode(BigValueColorMode.Background)
     .graphMode(BigValueGraphMode.None)
@@ -154,10 +231,12 @@ export function stat(numbers: Numbers): Builder<Panel> {
 
 /** Bars beside each other, one for each series. */
 export function gauges(numbers: Numbers & { readonly max?: number }): Builder<Panel> {
-  const panel = fill(new BarGaugePanel(), numbers, true)
-    .reduceOptions(newestValue())
+  const panel = figures(new BarGaugePanel(), numbers, true)
+    .reduceOptions(everyRow())
     .colorScheme(byThresholds())
     .orientation(VizOrientation.Horizontal)
+    .namePlacement(BarGaugeNamePlacement.Top)
+    .text(new VizTextDisplayOptionsBuilder().titleSize(BAR_TEXT.title).valueSize(BAR_TEXT.value))
     .displayMode(BarGaugeDisplayMode.Basic)
     .min(0);
   return numbers.max === undefined ? panel : panel.max(numbers.max);
@@ -167,9 +246,11 @@ export function gauges(numbers: Numbers & { readonly max?: number }): Builder<Pa
 export function timeline(numbers: Numbers): Builder<Panel> {
   return (
     fill(new TimelinePanel(), numbers, false)
-      .colorScheme(byThresholds())
+      // States have words and colours; by thresholds it would say numbers instead.
+      .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor(COLOURS.unknown))
       .mergeValues(true)
       .showValue(VisibilityMode.Auto)
+      .alignValue(TimelineValueAlignment.Center)
       .fillOpacity(80)
       // A state holds until the next is told.
       .spanNulls(true)
@@ -186,12 +267,16 @@ export function timeline(numbers: Numbers): Builder<Panel> {
 
 /** How a chart is drawn. */
 export interface Drawn extends Numbers {
-  /** Lines between values; steps where a value holds until the next; bars of counts. @default 'line' */
-  readonly as?: 'line' | 'steps' | 'bars';
+  /** Lines between values, with gaps or without; steps where a value holds until the next; bars of counts. @default 'line' */
+  readonly as?: 'line' | 'joined' | 'steps' | 'bars';
+  /** There are too many to list them. */
+  readonly unlisted?: boolean;
   /** Thresholds are drawn as areas behind. */
   readonly lines?: boolean;
   /** Series that are limits: red and dashed. */
   readonly limits?: readonly string[];
+  /** Series whose names match, in a colour of their own. */
+  readonly tones?: readonly (readonly [pattern: string, colour: Colour])[];
   readonly max?: number;
   /** The vertical axis need not begin at 0. */
   readonly free?: boolean;
@@ -199,15 +284,15 @@ export interface Drawn extends Numbers {
 
 /** Numbers over time. */
 export function chart(drawn: Drawn): Builder<Panel> {
-  const { as = 'line', lines = false, limits = [], max, free = false } = drawn;
+  const { as = 'line', lines = false, limits = [], tones = [], unlisted = false, max, free = false } = drawn;
   const panel = fill(new TrendPanel(), drawn, false)
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Shades).fixedColor(COLOURS.plain))
     .drawStyle(as === 'bars' ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
     .lineInterpolation(as === 'steps' ? LineInterpolation.StepAfter : LineInterpolation.Linear)
     .fillOpacity(as === 'bars' ? 80 : 0)
     .lineWidth(as === 'bars' ? 0 : 1)
     .showPoints(as === 'line' ? VisibilityMode.Auto : VisibilityMode.Never)
-    .spanNulls(as === 'steps')
+    .spanNulls(as === 'steps' || as === 'joined')
     .thresholdsStyle(
       new GraphThresholdsStyleConfigBuilder().mode(
         lines ? GraphThresholdsStyleMode.LineAndArea : GraphThresholdsStyleMode.Off,
@@ -215,7 +300,7 @@ export function chart(drawn: Drawn): Builder<Panel> {
     )
     .legend(
       new VizLegendOptionsBuilder()
-        .showLegend(true)
+        .showLegend(!unlisted)
         .displayMode(LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .calcs([]),
@@ -223,7 +308,12 @@ export function chart(drawn: Drawn): Builder<Panel> {
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
   if (as === 'bars') panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
   if (!free) panel.min(0);
+  // Of few counts no axis with halves.
+  if (as === 'bars' && !free) panel.axisSoftMax(FEW);
   if (max !== undefined) panel.max(max);
+  for (const [name, colour] of tones) {
+    panel.overrideByRegexp(name, [{ id: 'color', value: { mode: 'fixed', fixedColor: COLOURS[colour] } }]);
+  }
   for (const name of limits) {
     panel.overrideByRegexp(name, [
       { id: 'color', value: { mode: 'fixed', fixedColor: COLOURS.bad } },
@@ -259,8 +349,19 @@ function logQuery(query: string, oldestFirst: boolean): Builder<Dataquery> {
     .direction(oldestFirst ? LokiQueryDirection.Forward : LokiQueryDirection.Backward);
 }
 
-/** A column of a table of records: the attribute, its heading, and the variable of the incident that a click sets. */
-export type Column = readonly [attribute: Label, heading: string, variable?: 'id' | 'trace'];
+/** A column of a table of records. */
+export interface Column {
+  readonly attribute: Label;
+  readonly heading: string;
+  /** The variable of the incident that a click sets. */
+  readonly sets?: 'id' | 'trace';
+  /** In pixels; without, it shares what the others leave. */
+  readonly width?: number;
+  /** Of a number, as Grafana names units; without, it is a text. */
+  readonly unit?: string;
+  /** Words for values, and colours for words. */
+  readonly mappings?: readonly ValueMapping[];
+}
 
 /** A trace id finds its records, too; of another id the row tells the trace. */
 const INCIDENT_VARIABLES = {
@@ -273,29 +374,52 @@ const INCIDENT_VARIABLES = {
 /** Records as a table. */
 export function table(told: Told & { readonly query: string; readonly columns: readonly Column[] }): Builder<Panel> {
   const { query } = told;
-  const columns = told.columns.map(
-    ([attribute, heading, variable]) => [labelOf(attribute), heading, variable] as const,
-  );
+  const columns = told.columns.map((column) => ({ ...column, label: labelOf(column.attribute) }));
+  const numbers = columns.filter(({ unit }) => unit !== undefined);
   const panel = tell(new TablePanel(), told)
     .datasource(LOKI)
     .unit('none')
     .filterable(true)
     .withTarget(logQuery(query, false))
     .transformations([
-      { id: 'extractFields', options: { source: 'labels', format: 'json', replace: true, keepTime: true } },
+      { id: 'extractFields', options: { source: 'labels', format: 'json', replace: false } },
+      { id: 'filterFieldsByName', options: { include: { names: ['Time', ...columns.map(({ label }) => label)] } } },
+      // Records of several streams come stream by stream.
+      { id: 'sortBy', options: { fields: {}, sort: [{ field: 'Time', desc: true }] } },
       {
         id: 'organize',
         options: {
-          includeByName: Object.fromEntries([['Time', true], ...columns.map(([label]) => [label, true])]),
-          indexByName: Object.fromEntries([['Time', 0], ...columns.map(([label], index) => [label, index + 1])]),
-          renameByName: Object.fromEntries(columns.map(([label, heading]) => [label, heading])),
+          indexByName: Object.fromEntries([['Time', 0], ...columns.map(({ label }, index) => [label, index + 1])]),
+          renameByName: Object.fromEntries(columns.map(({ label, heading }) => [label, heading])),
         },
       },
-    ]);
-  for (const [, heading, variable] of columns) {
-    if (variable === undefined) continue;
-    const url = linkTo('incident', ...INCIDENT_VARIABLES[variable]);
-    panel.overrideByName(heading, [{ id: 'links', value: [{ title: 'Show it', url, targetBlank: false }] }]);
+      ...(numbers.length === 0
+        ? []
+        : [
+            {
+              id: 'convertFieldType',
+              options: {
+                fields: {},
+                conversions: numbers.map(({ heading }) => ({ targetField: heading, destinationType: 'number' })),
+              },
+            },
+          ]),
+    ])
+    .overrideByName('Time', [{ id: 'custom.width', value: TIME_WIDTH }])
+    // What a record lacks.
+    .overrideByFieldType('string', [{ id: 'noValue', value: '–' }]);
+  for (const { heading, sets, width, unit, mappings } of columns) {
+    const properties: DynamicConfigValue[] = [];
+    if (width !== undefined) properties.push({ id: 'custom.width', value: width });
+    if (unit !== undefined) properties.push({ id: 'unit', value: unit });
+    if (mappings !== undefined) {
+      properties.push({ id: 'mappings', value: mappings }, { id: 'custom.cellOptions', value: { type: 'color-text' } });
+    }
+    if (sets !== undefined) {
+      const url = linkTo('incident', ...INCIDENT_VARIABLES[sets]);
+      properties.push({ id: 'links', value: [{ title: 'Show it', url, targetBlank: false }] });
+    }
+    if (properties.length > 0) panel.overrideByName(heading, properties);
   }
   return panel;
 }

@@ -1,7 +1,7 @@
 import type { Described } from './dashboard.ts';
 import { computed, count, countByStep, isSet, number, RANGE, records, STEP } from './logql.ts';
 import { thresholds } from './look.ts';
-import { chart, gauges, lines, stat } from './panels.ts';
+import { chart, lines, stat } from './panels.ts';
 
 const LEVELS = {
   events: [
@@ -36,20 +36,25 @@ export const TRAILING_STOPS: Described = {
   title: 'Trailing stops',
   description: 'Where price, peak and stop of each position stand, what moved or fired, and what a gap cost.',
   scopes: ['account', 'strategy', 'symbol'],
-  from: 'now-6h',
+  from: 'now-1h',
   refresh: '30s',
   panels: [
     chart({
       title: 'Where do price, peak and stop stand?',
       description:
-        'For each stop its level (dashed), the best price since entry, and the observed price at each of its events. Type a symbol above when there are many: Loki refuses more than 2,000 lines.',
+        'For each stop its level (dashed), the best price since entry, and the observed price at each of its events. Point at a line for its stop. Type a symbol above when there are many: Loki refuses more than 2,000 lines.',
       empty: 'No stop moved in this time',
       width: 24,
       height: 12,
       unit: 'none',
-      as: 'steps',
+      as: 'joined',
+      unlisted: true,
       free: true,
       limits: ['/ stop$/'],
+      tones: [
+        ['/ price$/', 'plain'],
+        ['/ peak$/', 'plainLight'],
+      ],
       series: [
         { query: number('last', LEVELS, 'risk.trailing_stop.current_price', STEP, BY), name: `${ID} price` },
         { query: number('last', LEVELS, 'risk.trailing_stop.peak_price', STEP, BY), name: `${ID} peak` },
@@ -62,7 +67,7 @@ export const TRAILING_STOPS: Described = {
       empty: 'No stop moved in this time',
       width: 8,
       unit: 'short',
-      series: [{ query: count(MOVES, ['event_name']), name: '{{event_name}}' }],
+      series: [{ query: count(MOVES, ['event_name']), name: '{{event_name}}', kinds: MOVES.events }],
     }),
     chart({
       title: 'Activations, ratchets, triggers over time',
@@ -70,11 +75,10 @@ export const TRAILING_STOPS: Described = {
       empty: 'No stop moved in this time',
       width: 16,
       unit: 'short',
-      decimals: 0,
       as: 'bars',
-      series: [{ query: countByStep(MOVES, ['event_name']), name: '{{event_name}}' }],
+      series: [{ query: countByStep(MOVES, ['event_name']), name: '{{event_name}}', kinds: MOVES.events }],
     }),
-    gauges({
+    stat({
       title: 'How far past its level did a stop fire?',
       description:
         'The largest gap in this time between the level and the price that was seen, of the level. Above 1 % the alert “stop gap” fires: the market jumped, or prices come late.',
@@ -83,10 +87,13 @@ export const TRAILING_STOPS: Described = {
       unit: 'percentunit',
       thresholds: thresholds('good', [0.005, 'warning'], [0.01, 'bad']),
       series: [
-        { query: computed('max', FIRED, GAP, RANGE, ['service_name', 'trading.symbol']), name: '{{trading_symbol}}' },
+        {
+          query: computed('max', FIRED, GAP, RANGE, ['service_name', 'trading.symbol']),
+          name: '{{service_name}} {{trading_symbol}}',
+        },
       ],
     }),
-    gauges({
+    stat({
       title: 'Which level fired?',
       description: 'Triggers in this time: by the level that trailed, or by the hard stop before it had one.',
       empty: 'No stop fired in this time',
@@ -99,13 +106,13 @@ export const TRAILING_STOPS: Described = {
         },
       ],
     }),
-    gauges({
+    stat({
       title: 'Stops against take-profits',
       description: 'How the trades of this time ended, among those that ended by a stop or a take-profit.',
       empty: 'No trade ended so in this time',
       width: 8,
       unit: 'short',
-      series: [{ query: count(ENDS, ['event_name']), name: '{{event_name}}' }],
+      series: [{ query: count(ENDS, ['event_name']), name: '{{event_name}}', kinds: ENDS.events }],
     }),
     chart({
       title: 'Result of what was stopped',

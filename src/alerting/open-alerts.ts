@@ -27,7 +27,8 @@ export interface AlertRecordEvent {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-const STATUS: Readonly<Record<string, AlertRecord['status']>> = {
+/** Events by which an alert's status changes, and to which. */
+export const ACT_STATUS: Readonly<Record<string, AlertRecord['status']>> = {
   'alert.acknowledged': 'ACKNOWLEDGED',
   'alert.resolved': 'RESOLVED',
   'alert.dismissed': 'DISMISSED',
@@ -35,7 +36,8 @@ const STATUS: Readonly<Record<string, AlertRecord['status']>> = {
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-function byWhom(attributes: AlertRecordEvent['attributes']): Pick<AlertRecord, 'actor' | 'note'> {
+/** Who did what an event about an alert tells, and the note of a person. */
+export function byWhom(attributes: AlertRecordEvent['attributes']): Pick<AlertRecord, 'actor' | 'note'> {
   const actor = textOf(attributes['risk.actor']);
   const note = textOf(attributes['alert.note']);
   return { ...(actor === '' ? {} : { actor }), ...(note === '' ? {} : { note }) };
@@ -68,7 +70,7 @@ export class AlertFold {
       if (this.#alerts.size > 2 * KEPT_ENDED) this.#forget();
       return;
     }
-    const status = STATUS[name];
+    const status = ACT_STATUS[name];
     const alert = this.#alerts.get(id);
     if (status === undefined || alert === undefined) return;
     // What has ended is not taken note of any more.

@@ -29,7 +29,12 @@ export const ALERT_RULES: readonly AlertRule[] = [
       kind: 'last',
       of: [
         {
-          events: ['risk.trading_state_change', 'risk.trading_state_snapshot', 'risk.trading_state_restored'],
+          events: [
+            'risk.trading_state_change',
+            'risk.trading_state_snapshot',
+            'risk.trading_state_scope_snapshot',
+            'risk.trading_state_restored',
+          ],
         },
       ],
       value: { attribute: 'risk.trading_state.code' },

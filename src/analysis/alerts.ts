@@ -10,7 +10,7 @@ import { EVENTS } from '../catalog/events.ts';
 import { type Clock, hrTimeToNanos, toHrTime } from '../core/clock.ts';
 import { VERSION } from '../version.ts';
 import type { FlatRecord } from './flat-record.ts';
-import { queryTrail } from './trail-query.ts';
+import { type QueryOptions, queryTrail } from './trail-query.ts';
 
 /** An alert that rules raise, seen from the end of the trail. */
 export interface EvaluatedAlert {
@@ -49,12 +49,14 @@ export function recordTimeMs({ timestamp }: FlatRecord): number {
 /**
  * Runs rules over the records of a trail, each at its own time, up to the last one.
  * @param bounds times, ISO 8601, between which records are taken
+ * @param onProgress told how far reading has come
  * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
  */
 export async function evaluateAlerts(
   paths: readonly string[],
   rules: readonly AlertRule[],
   { since = '', until = '\uffff' }: { readonly since?: string | undefined; readonly until?: string | undefined } = {},
+  onProgress?: QueryOptions['onProgress'],
 ): Promise<AlertEvaluation> {
   const evaluator = new AlertEvaluator(rules);
   const alerts: EvaluatedAlert[] = [];
@@ -62,7 +64,7 @@ export async function evaluateAlerts(
   const open = new Map<string, number>();
   let records = 0;
   const filter = ({ timestamp }: FlatRecord) => timestamp >= since && timestamp <= until;
-  for await (const batch of queryTrail(paths, { filter })) {
+  for await (const batch of queryTrail(paths, { filter, onProgress })) {
     for (const record of batch) {
       records++;
       const timeMs = recordTimeMs(record);

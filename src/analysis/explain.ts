@@ -1,13 +1,23 @@
 /** Why something happened: the chain of records that led to it, in words, and how far each of them can be trusted. */
-import type { AuditRecord } from '../audit/read/reader.ts';
 import { RiskTrailError } from '../core/errors.ts';
-import { type FlatRecord, toFlatRecord } from './flat-record.ts';
-import { literal } from './sql/columns.ts';
-import type { TrailDatabase, TrailRecord } from './sql/trail-database.ts';
+import {
+  type CheckedRecord,
+  type IdQuestion,
+  type Integrity,
+  identityOfRecord,
+  inOrder,
+  type RecordFinder,
+  type StateChange,
+} from './explain-records.ts';
+import { dayOf, isTimeOfDay, untilOf } from './explain-time.ts';
+import type { FlatRecord } from './flat-record.ts';
 
 /** What is to be explained: exactly one. */
 export interface ExplainTarget {
-  /** A point in time, as a timestamp with nine digits of the second. */
+  /**
+   * A point in time, as a timestamp with nine digits of the second; or a time of day (`10:30`, UTC): on the last
+   * record's day if trading was halted then, else on the latest day on which a halt began then, or was in force.
+   */
   readonly at?: string | undefined;
   /** Record id. */
   readonly event?: string | undefined;
@@ -29,7 +39,7 @@ export interface ExplainStep {
   readonly sequence: number | null;
   readonly traceId: string | null;
   /** `intact`: the record is what was hashed when it was written; `changed`: it is not; `unproven`: it claims no hash. */
-  readonly integrity: 'intact' | 'changed' | 'unproven';
+  readonly integrity: Integrity;
 }
 
 /** An explanation. */
@@ -49,7 +59,6 @@ const MAX_CAUSES = 12;
 /** What followed is told up to here, the rest counted. */
 const MAX_FOLLOWED = 12;
 const MAX_EVIDENCE = 20;
-const MINUTE_NS = 60_000_000_000n;
 
 const text = (record: FlatRecord, key: string): string | undefined => {
   const value = record[key];
@@ -57,49 +66,32 @@ const text = (record: FlatRecord, key: string): string | undefined => {
 };
 const clock = (record: FlatRecord): string => `${record.timestamp.slice(0, 10)} ${record.timestamp.slice(11, 19)} UTC`;
 
-/** Where an explanation finds the records whose line holds one of some texts, as they stand in the line. */
-export type FindRecords = (texts: readonly string[]) => Promise<readonly TrailRecord[]>;
-
-/** Each question is a scan of the trail. */
-export function scanFor(database: TrailDatabase): FindRecords {
-  return (texts) => database.records(texts.map((one) => `contains(json, ${literal(one)})`).join(' OR '));
-}
-
-/** Explanations of many events look at the same records again and again. */
-const flats = new WeakMap<AuditRecord, FlatRecord>();
-function flatOf(record: AuditRecord): FlatRecord {
-  const known = flats.get(record) ?? toFlatRecord(record);
-  flats.set(record, known);
-  return known;
-}
-
-/** A text as it stands within a string of a line. */
-const inLine = (text: string): string => JSON.stringify(text).slice(1, -1);
-
-/** Records by id, and how each came out of its check. */
+/** The records of an explanation: of several copies one stands for all. */
 class Chain {
-  readonly #find: FindRecords;
-  readonly #known = new Map<string, Known>();
+  readonly find: RecordFinder;
+  readonly #known = new Map<string, CheckedRecord>();
 
-  constructor(find: FindRecords) {
-    this.#find = find;
+  constructor(find: RecordFinder) {
+    this.find = find;
   }
 
-  /** The records whose line holds one of the texts as they are, in the order of time, each once. */
-  async find(texts: readonly string[], keep: (record: FlatRecord) => boolean): Promise<FlatRecord[]> {
-    const found = new Map<string, FlatRecord>();
-    for (const one of await this.#find(texts)) {
-      const flat = flatOf(one.record);
-      if (!keep(flat)) continue;
-      const key = keyOf(one.record);
-      if (!this.#known.has(key)) this.#known.set(key, { flat, integrity: one.integrity });
-      found.set(key, this.#known.get(key)!.flat);
-    }
-    return [...found.values()].sort(inOrder);
+  take(records: readonly CheckedRecord[]): FlatRecord[] {
+    return records.map((one) => {
+      const key = identityOfRecord(one.flat);
+      if (!this.#known.has(key)) this.#known.set(key, one);
+      return this.#known.get(key)!.flat;
+    });
+  }
+
+  async all(question: IdQuestion): Promise<FlatRecord[]> {
+    return this.take(await this.find.find(question));
+  }
+
+  async change(change: StateChange): Promise<FlatRecord> {
+    return this.take([await this.find.read(change)])[0]!;
   }
 
   step(part: ExplainStep['part'], flat: FlatRecord, words = flat.body): ExplainStep {
-    const known = [...this.#known.values()].find((one) => one.flat === flat);
     return {
       part,
       time: flat.timestamp,
@@ -109,38 +101,21 @@ class Chain {
       stream: flat.stream,
       sequence: flat.sequence,
       traceId: flat.trace_id,
-      integrity: known?.integrity ?? 'unproven',
+      integrity: this.#known.get(identityOfRecord(flat))?.integrity ?? 'unproven',
     };
   }
 }
 
-interface Known {
-  readonly flat: FlatRecord;
-  readonly integrity: ExplainStep['integrity'];
-}
-
-function keyOf(record: AuditRecord): string {
-  return record.stream !== undefined && record.sequence !== undefined
-    ? `${record.stream}#${record.sequence}`
-    : (record.recordId ?? `${record.time} ${record.eventName} ${record.body}`);
-}
-
-function inOrder(a: FlatRecord, b: FlatRecord): number {
-  if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;
-  return (a.sequence ?? 0) - (b.sequence ?? 0);
-}
-
 /**
  * Explains a halt, an event, an order or a position.
- * @param find where its records are found: {@link scanFor}
- * @throws RiskTrailError NOTHING_TO_EXPLAIN, and what `TrailDatabase.query` throws
+ * @throws RiskTrailError NOTHING_TO_EXPLAIN, and what the finder throws
  */
-export async function explain(find: FindRecords, target: ExplainTarget): Promise<Omit<Explanation, 'integrity'>> {
+export async function explain(find: RecordFinder, target: ExplainTarget): Promise<Omit<Explanation, 'integrity'>> {
   const chain = new Chain(find);
   if (target.at !== undefined) return explainTime(chain, target.at);
   if (target.event !== undefined) {
     const id = target.event;
-    const [record] = await chain.find([inLine(id)], (one) => one.record_id === id);
+    const [record] = await chain.all({ recordId: id });
     if (record === undefined) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no record ${id}` });
     return explainRecord(chain, record);
   }
@@ -148,34 +123,43 @@ export async function explain(find: FindRecords, target: ExplainTarget): Promise
   return explainPosition(chain, target.position ?? '');
 }
 
-async function explainTime(chain: Chain, at: string): Promise<Omit<Explanation, 'integrity'>> {
-  const changes = await chain.find([`"${STATE_CHANGE}"`], (one) => one.event === STATE_CHANGE);
-  const when = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
-  // Who asks for 10:30 means the minute: a halt that begins in it is meant, too.
-  const until = at.slice(17) === '00.000000000Z' ? isoPlusMinute(at) : at;
-  const scopes = new Map<string, FlatRecord>();
-  for (const change of changes) {
-    if (change.timestamp <= until) scopes.set(`${change.stream} ${text(change, 'risk.scope') ?? 'global'}`, change);
+/** What a change of trading state is of: its state holds until the next of the same. */
+const scopeIn = (chain: Chain) => {
+  const whole = chain.find.key('global');
+  return ({ stream, scope }: StateChange): string => `${stream} ${scope ?? whole}`;
+};
+
+/** What was not ACTIVE at a point in time, in the order of its beginning. */
+function inForceAt(chain: Chain, until: string): readonly StateChange[] {
+  const scopes = new Map<string, StateChange>();
+  const scopeOf = scopeIn(chain);
+  for (const change of chain.find.changes()) if (change.timestamp <= until) scopes.set(scopeOf(change), change);
+  return [...scopes.values()].filter(({ state }) => state !== 'ACTIVE').sort(inOrder);
+}
+
+async function explainTime(chain: Chain, asked: string): Promise<Omit<Explanation, 'integrity'>> {
+  if (isTimeOfDay(asked)) {
+    const { at, words } = dayOf(asked, chain.find.changes(), scopeIn(chain), chain.find.lastTime());
+    if (at === undefined) return { answer: words, steps: [] };
+    const { answer, steps } = await explainTime(chain, at);
+    return { answer: `${words} ${answer}`, steps };
   }
-  const inForce = [...scopes.values()].filter((one) => text(one, 'risk.trading_state.new') !== 'ACTIVE').sort(inOrder);
-  const halt = inForce.findLast((one) => text(one, 'risk.trading_state.new') === 'HALTED') ?? inForce.at(-1);
-  if (halt !== undefined) return explainRecord(chain, halt);
-  const halts = changes.filter((one) => text(one, 'risk.trading_state.new') !== 'ACTIVE');
+  const at = asked;
+  const when = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
+  const inForce = inForceAt(chain, untilOf(at));
+  const halt = inForce.findLast(({ state }) => state === 'HALTED') ?? inForce.at(-1);
+  if (halt !== undefined) return explainRecord(chain, await chain.change(halt));
+  const halts = chain.find.changes().filter(({ state }) => state !== 'ACTIVE');
   if (halts.length === 0) return { answer: `Nothing halted at ${when}: the trail has no halt at all.`, steps: [] };
-  const before = halts.findLast((one) => one.timestamp <= at);
-  const after = halts.find((one) => one.timestamp > at);
-  const nearest = [before, after].filter((one) => one !== undefined);
+  const before = halts.findLast(({ timestamp }) => timestamp <= at);
+  const after = halts.find(({ timestamp }) => timestamp > at);
+  const nearest: FlatRecord[] = [];
+  for (const one of [before, after]) if (one !== undefined) nearest.push(await chain.change(one));
   const told = nearest.map((one) => `${clock(one)} (${one.body})`).join(' and ');
   return {
     answer: `Nothing was halted at ${when}; the nearest ${nearest.length === 1 ? 'halt is' : 'halts are'} ${told}.`,
     steps: nearest.map((one) => chain.step('event', one)),
   };
-}
-
-function isoPlusMinute(iso: string): string {
-  const ns = BigInt(Date.parse(`${iso.slice(0, 19)}Z`)) * 1_000_000n + MINUTE_NS - 1n;
-  const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);
-  return `${seconds}.999999999Z`;
 }
 
 /** The named causes, from the nearest back. */
@@ -187,7 +171,7 @@ async function causesOf(chain: Chain, record: FlatRecord): Promise<FlatRecord[]>
     const id = text(current, 'risk.cause.record_id');
     if (id === undefined || seen.has(id)) break;
     seen.add(id);
-    const [cause] = await chain.find([inLine(id)], (one) => one.record_id === id);
+    const [cause] = await chain.all({ recordId: id });
     if (cause === undefined) break;
     causes.push(cause);
     // An end names its beginning as cause: what led to that is another story.
@@ -206,25 +190,12 @@ async function evidenceOf(chain: Chain, change: FlatRecord): Promise<ExplainStep
     text(change, 'risk.circuit_breaker.state.new') !== 'OPEN'
   )
     return [];
-  const before = (one: FlatRecord) =>
-    one.stream === change.stream &&
-    (one.sequence ?? 0) < (change.sequence ?? 0) &&
-    text(one, 'risk.circuit_breaker.name') === name;
   const failures = Number(change['risk.circuit_breaker.failure_count'] ?? 0);
   if (failures > 0) {
-    const found = await chain.find(
-      ['risk.circuit_breaker.failure'],
-      (one) => one.event === 'risk.circuit_breaker.failure' && before(one),
-    );
-    const last = found.slice(-Math.min(failures, MAX_EVIDENCE));
+    const most = Math.min(Math.trunc(failures), MAX_EVIDENCE);
+    const last = chain.take(await chain.find.lastBefore('failure', change, name, most));
     const traces = new Set(last.map((one) => one.trace_id).filter((id) => id !== null));
-    const orders =
-      traces.size === 0
-        ? []
-        : await chain.find(
-            [...traces],
-            (one) => one.event?.startsWith('order.') === true && one.event !== 'order.intent',
-          );
+    const orders = traces.size === 0 ? [] : await chain.all({ traces: [...traces] });
     return last.map((one) => {
       const order = orders.find((other) => other.trace_id === one.trace_id && inOrder(one, other) <= 0);
       const what = `${text(one, 'error.type') ?? 'failure'}${text(one, 'error.message') === undefined ? '' : `: ${text(one, 'error.message')}`}`;
@@ -240,54 +211,40 @@ async function evidenceOf(chain: Chain, change: FlatRecord): Promise<ExplainStep
     Array.isArray(triggers) &&
     triggers.some((one) => ['stop_loss_count', 'losing_streak', 'daily_loss'].includes(String(one)));
   if (!trades) return [];
-  const needed = Math.min(Number(change['risk.circuit_breaker.trigger_value'] ?? 1), MAX_EVIDENCE);
-  const results = await chain.find(
-    ['risk.circuit_breaker.trade_result'],
-    (one) => one.event === 'risk.circuit_breaker.trade_result' && before(one),
+  const needed = Math.trunc(Number(change['risk.circuit_breaker.trigger_value'] ?? 1)) || 1;
+  const most = Math.min(Math.max(1, needed), MAX_EVIDENCE);
+  const results = chain.take(await chain.find.lastBefore('tradeResult', change, name, most));
+  return results.map((one) =>
+    chain.step(
+      'led',
+      one,
+      `closed trade${text(one, 'trading.symbol') === undefined ? '' : ` in ${text(one, 'trading.symbol')}`}, result ${text(one, 'trading.pnl') ?? '?'}${one['risk.circuit_breaker.stop_loss'] === true ? ', by its stop' : ''}`,
+    ),
   );
-  return results
-    .slice(-Math.max(1, needed))
-    .map((one) =>
-      chain.step(
-        'led',
-        one,
-        `closed trade${text(one, 'trading.symbol') === undefined ? '' : ` in ${text(one, 'trading.symbol')}`}, result ${text(one, 'trading.pnl') ?? '?'}${one['risk.circuit_breaker.stop_loss'] === true ? ', by its stop' : ''}`,
-      ),
-    );
 }
 
 /** What a halt or an opening brought about until it ended. */
 async function consequencesOf(chain: Chain, record: FlatRecord): Promise<{ steps: ExplainStep[]; words: string }> {
   const id = record.record_id;
-  const cited = id === null ? [] : await chain.find([inLine(id)], (one) => text(one, 'risk.cause.record_id') === id);
-  const steps = cited.slice(0, MAX_FOLLOWED).map((one) => chain.step('followed', one));
+  const cited = id === null ? { first: [], count: 0 } : await chain.find.citing(id, MAX_FOLLOWED);
+  const steps = chain.take(cited.first).map((one) => chain.step('followed', one));
   if (record.event !== STATE_CHANGE)
-    return { steps, words: cited.length > MAX_FOLLOWED ? ` ${cited.length} records name it as their cause.` : '' };
-  const changes = await chain.find(
-    [`"${STATE_CHANGE}"`],
-    (one) => one.event === STATE_CHANGE && one.stream === record.stream,
-  );
-  const scope = text(record, 'risk.scope');
-  const end = changes.find(
-    (one) =>
-      inOrder(record, one) < 0 && text(one, 'risk.scope') === scope && text(one, 'risk.trading_state.new') === 'ACTIVE',
-  );
-  const refused = await chain.find(['"deny"', 'risk.circuit_breaker.not_permitted'], (one) => {
-    const is =
-      one.event === 'risk.circuit_breaker.not_permitted' ||
-      (one.event === 'risk.portfolio_limit.check' && one['risk.decision'] === 'deny');
-    return (
-      is && one.stream === record.stream && inOrder(record, one) < 0 && (end === undefined || inOrder(one, end) < 0)
-    );
-  });
+    return { steps, words: cited.count > MAX_FOLLOWED ? ` ${cited.count} records name it as their cause.` : '' };
+  const [stream, scope] = [chain.find.key(record.stream), chain.find.key(text(record, 'risk.scope'))];
+  const ending = chain.find
+    .changes()
+    .find((one) => one.stream === stream && one.scope === scope && one.state === 'ACTIVE' && inOrder(record, one) < 0);
+  const end = ending === undefined ? undefined : await chain.change(ending);
+  // Those that name it as their cause stand among both.
+  const refused = await chain.find.refused(record, end, 2 * MAX_FOLLOWED);
   const told = new Set(steps.map((step) => step.recordId));
-  for (const one of refused)
+  for (const one of chain.take(refused.first))
     if (steps.length < MAX_FOLLOWED && !told.has(one.record_id)) steps.push(chain.step('followed', one));
   if (end !== undefined && !told.has(end.record_id)) steps.push(chain.step('followed', end));
   const count =
-    refused.length === 0
+    refused.count === 0
       ? 'No entry was refused meanwhile.'
-      : `${refused.length} ${refused.length === 1 ? 'request was' : 'requests were'} refused meanwhile.`;
+      : `${refused.count} ${refused.count === 1 ? 'request was' : 'requests were'} refused meanwhile.`;
   const ended =
     end === undefined
       ? ' It had not ended when the trail ends.'
@@ -321,23 +278,13 @@ async function explainRecord(chain: Chain, record: FlatRecord): Promise<Omit<Exp
 }
 
 async function explainOrder(chain: Chain, id: string): Promise<Omit<Explanation, 'integrity'>> {
-  const isOf = (one: FlatRecord) => {
-    const ids = one['trading.order.ids'];
-    return (
-      one['trading.order.id'] === id ||
-      one['trading.order.client_id'] === id ||
-      (Array.isArray(ids) && ids.includes(id))
-    );
-  };
-  const own = await chain.find([inLine(id)], isOf);
+  const own = await chain.all({ order: id });
   if (own.length === 0) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no order ${id}` });
   return explainGroup(chain, own, `Order ${id}`);
 }
 
 async function explainPosition(chain: Chain, id: string): Promise<Omit<Explanation, 'integrity'>> {
-  const isOf = (one: FlatRecord) =>
-    one['trading.execution.id'] === id || one['trading.position.id'] === id || one['risk.trailing_stop.id'] === id;
-  const own = await chain.find([inLine(id)], (one) => isOf(one) && one.event !== 'market.price');
+  const own = await chain.all({ position: id });
   if (own.length === 0) throw new RiskTrailError('NOTHING_TO_EXPLAIN', { what: `the trail has no position ${id}` });
   return explainGroup(chain, own, `Position ${id}`);
 }

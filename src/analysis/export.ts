@@ -3,8 +3,7 @@
  * decimals their text.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { PlainValue } from '../audit/record/otlp.ts';
@@ -14,6 +13,7 @@ import { RiskTrailError } from '../core/errors.ts';
 import { FLAT_MEMBERS, type FlatRecord } from './flat-record.ts';
 import { literal, quoted } from './sql/columns.ts';
 import { createInstance, loadDuckDb } from './sql/duckdb.ts';
+import { makeTemporaryDirectory, removeTemporaryDirectory } from './temporary-directory.ts';
 
 /** Forms of an export. */
 export const EXPORT_FORMATS = ['csv', 'jsonl', 'parquet', 'xlsx'] as const;
@@ -146,7 +146,7 @@ export async function writeParquet(records: RecordSource, path: string): Promise
     ...FLAT_MEMBERS,
     ...[...types.keys()].filter((name) => !(FLAT_MEMBERS as readonly string[]).includes(name)).sort(),
   ];
-  const directory = await mkdtemp(join(tmpdir(), 'risktrail-export-'));
+  const directory = await makeTemporaryDirectory('export');
   const temporary = join(dirname(resolve(path)), `.${process.pid}-risktrail-export.parquet`);
   try {
     const lines = join(directory, 'records.jsonl');
@@ -190,6 +190,6 @@ export async function writeParquet(records: RecordSource, path: string): Promise
     if (error instanceof RiskTrailError) throw error;
     throw new RiskTrailError('FILE_UNREADABLE', { path, reason: (error as Error).message.split('\n', 1)[0]! }, error);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await removeTemporaryDirectory(directory);
   }
 }

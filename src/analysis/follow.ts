@@ -14,19 +14,30 @@ import { type AuditRecord, readRecords, toAuditRecord } from '../audit/read/read
 import { plainAttributes, visitRecords } from '../audit/record/otlp.ts';
 import type { RecordFilter } from './filter.ts';
 import { type FlatRecord, toFlatRecord } from './flat-record.ts';
-import { SeenRecords } from './seen-records.ts';
+import { type SeenRanges, SeenRecords } from './seen-records.ts';
 import { findGroups } from './trail-query.ts';
 
 /** How a trail is followed. */
 export interface FollowOptions {
-  /** How many matching records that are already there come first. @default 10 */
-  readonly last?: number;
+  /** How many matching records that are already there come first; `all` takes them in batches. @default 10 */
+  readonly last?: number | 'all';
+  /** Goes on from there, with `last: 'all'`: what was told before is not told again. */
+  readonly from?: FollowProgress | undefined;
+  /** Told after each look at all files, when everything that was there has been taken. */
+  readonly onLook?: (progress: () => FollowProgress) => void | Promise<void>;
   /** Only these; everything unless given. */
   readonly filter?: RecordFilter;
   /** Ends it. */
   readonly signal?: AbortSignal;
   /** Longest time between two looks, in milliseconds. @default 1000, and 250 where the file system can't be watched */
   readonly pollMs?: number;
+}
+
+/** How far a follower got, as plain data. */
+export interface FollowProgress {
+  /** Device and inode → path, and the bytes of it that were read. */
+  readonly files: Readonly<Record<string, readonly [path: string, offset: number]>>;
+  readonly seen: SeenRanges;
 }
 
 const DEFAULT_LAST = 10;
@@ -52,15 +63,17 @@ export async function* followTrail(
   paths: readonly string[],
   options: FollowOptions = {},
 ): AsyncGenerator<readonly FlatRecord[], void, undefined> {
-  const { signal } = options;
-  const follower = new Follower(options.filter);
+  const { signal, last = DEFAULT_LAST, onLook } = options;
+  const follower = new Follower(options.filter, options.from);
   // Watching begins before the first look, so that nothing falls between the two.
   const wake = new Wake(paths, options.pollMs, signal);
   try {
-    const existing = await follower.start(paths, options.last ?? DEFAULT_LAST);
+    const existing = last === 'all' ? [] : await follower.start(paths, last);
     if (existing.length > 0) yield existing;
     while (signal?.aborted !== true) {
       for await (const records of follower.look(paths)) yield records;
+      await onLook?.(() => follower.progress());
+      if (signal?.aborted) return;
       await wake.next();
     }
   } finally {
@@ -70,12 +83,21 @@ export async function* followTrail(
 
 class Follower {
   readonly #filter: RecordFilter | undefined;
-  readonly #seen = new SeenRecords();
+  readonly #seen: SeenRecords;
   /** By device and inode. */
   readonly #positions = new Map<string, FilePosition>();
+  /** Of an earlier follower, until the file is found again: a number may have become another file's since. */
+  readonly #resumed = new Map<string, FilePosition>();
 
-  constructor(filter: RecordFilter | undefined) {
+  constructor(filter: RecordFilter | undefined, from: FollowProgress | undefined) {
     this.#filter = filter;
+    this.#seen = new SeenRecords(from?.seen);
+    for (const [key, [path, offset]] of Object.entries(from?.files ?? {})) this.#resumed.set(key, { path, offset });
+  }
+
+  progress(): FollowProgress {
+    const files = [...this.#positions].map(([key, { path, offset }]) => [key, [path, offset]] as const);
+    return { files: Object.fromEntries(files), seen: this.#seen.ranges() };
   }
 
   /** The last `count` matching records, and every file's position behind what is there now. */
@@ -144,7 +166,7 @@ class Follower {
       // Pruned or renamed between the listing and now; under its new name it is found by the next look.
       return;
     }
-    let position = this.#positions.get(key);
+    let position = this.#positions.get(key) ?? this.#resumedAt(key, path, size);
     if (path.endsWith('.zst')) {
       // A compressed file is written whole: it is read when it has appeared, and what its plain file held is known.
       if (position?.offset === size) return;
@@ -160,6 +182,14 @@ class Follower {
     if (size === position.offset) return;
     if (!(await endsLineAt(path, position.offset))) position.offset = 0;
     yield* readLines(path, position.offset, Number.POSITIVE_INFINITY, position);
+  }
+
+  #resumedAt(key: string, path: string, size: number): FilePosition | undefined {
+    const position = this.#resumed.get(key);
+    this.#resumed.delete(key);
+    if (position === undefined || position.path !== path || position.offset > size) return undefined;
+    this.#positions.set(key, position);
+    return position;
   }
 
   #take(batch: readonly AuditRecord[], into: FlatRecord[]): void {

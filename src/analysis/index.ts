@@ -8,7 +8,6 @@
  * const metrics = await trail.tradingMetrics('2024-01-01', '2024-01-31');
  */
 import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { findTrailFiles } from '../audit/read/files.ts';
@@ -16,8 +15,10 @@ import { type VerifyReport, verifyTrail } from '../audit/verify/verify.ts';
 import { type Clock, createSystemClock } from '../core/clock.ts';
 import { describeValue, isRiskTrailError, RiskTrailError } from '../core/errors.ts';
 import { factsCache } from './cache/facts-cache.ts';
-import { type ExplainTarget, type Explanation, explain, scanFor } from './explain.ts';
+import { RecordIndex } from './cache/record-index.ts';
+import { type ExplainTarget, type Explanation, explain } from './explain.ts';
 import { explainMany } from './explain-many.ts';
+import { isTimeOfDay } from './explain-time.ts';
 import { type ExportFormat, fileSink, type TextSink, writeCsv, writeJsonLines, writeParquet } from './export.ts';
 import { type FilterOptions, parseFilter, textsOf } from './filter.ts';
 import type { FlatRecord } from './flat-record.ts';
@@ -25,7 +26,13 @@ import { type LakeResult, parsePartition, writeLake } from './lake/lake.ts';
 import type { Metric } from './metrics.ts';
 import { makeReport } from './report/report.ts';
 import { REPORTS, type Report, type ReportIntegrity, type ReportName, type ReportOptions } from './report/types.ts';
-import { type DatabaseOptions, type SqlParameters, type SqlResult, TrailDatabase } from './sql/trail-database.ts';
+import {
+  type DatabaseOptions,
+  type SqlParameters,
+  type SqlResult,
+  sizeOf,
+  TrailDatabase,
+} from './sql/trail-database.ts';
 import { parseBound } from './time-bound.ts';
 import { queryTrail } from './trail-query.ts';
 import { writeXlsx } from './xlsx.ts';
@@ -55,14 +62,16 @@ export type { Report, ReportIntegrity, ReportName, ReportOptions, ReportSection 
 export type { SqlValue } from './sql/duckdb.ts';
 export type { DatabaseOptions, SqlParameters, SqlResult } from './sql/trail-database.ts';
 export { STATE_AT_SQL } from './state-sql.ts';
+export type { ReadProgress } from './trail-query.ts';
 
 /** How a trail is opened. */
 export interface OpenTrailOptions extends DatabaseOptions {
   /** From whose wall time `24h` counts back. @default the machine's */
   readonly clock?: Clock;
   /**
-   * Whether reports take what they can from Parquet files, which are made of the segments that are never written again: `true`
-   * keeps them in `cache` within the trail's directory, a path elsewhere. Verified reports read the segments themselves.
+   * Whether reports take what they can from Parquet files, which are made of the segments that are never written again, and
+   * explanations find their records by indexes on disk: `true` keeps both in `cache` within the trail's directory, a path
+   * elsewhere. What is verified reads the segments themselves.
    * @default false
    */
   readonly cache?: boolean | string | undefined;
@@ -86,18 +95,27 @@ const VERIFY_UNASKED_BYTES = 200_000_000;
 export class Trail {
   readonly #paths: readonly string[];
   readonly #clock: Clock;
+  readonly #onProgress: DatabaseOptions['onProgress'];
   readonly #database: TrailDatabase;
   /** That of reports: with the cache, where one is wanted. */
   readonly #reports: TrailDatabase;
+  /** Where the records of explanations stand, told by the segments alone. */
+  readonly #records: RecordIndex;
+  /** The same, with the cache where one is wanted. */
+  readonly #cachedRecords: RecordIndex;
   /** Reports by name: `trail.report.daily({ from: '2024-01-15' })`. */
   readonly report: Readonly<Record<ReportName, ReportMaker>>;
 
   constructor(paths: readonly string[], options: OpenTrailOptions = {}) {
     this.#paths = paths;
     this.#clock = options.clock ?? createSystemClock();
+    this.#onProgress = options.onProgress;
     this.#database = new TrailDatabase(paths, options);
     const cache = cacheDirectory(paths, options.cache);
-    this.#reports = cache === undefined ? this.#database : new TrailDatabase(paths, options, factsCache(cache));
+    this.#reports =
+      cache === undefined ? this.#database : new TrailDatabase(paths, options, factsCache(cache, this.#clock));
+    this.#records = new RecordIndex(paths, options);
+    this.#cachedRecords = cache === undefined ? this.#records : new RecordIndex(paths, options, cache);
     this.report = Object.fromEntries(
       REPORTS.map((name): [ReportName, ReportMaker] => [name, (asked = {}) => this.#report(name, asked)]),
     ) as Record<ReportName, ReportMaker>;
@@ -108,7 +126,8 @@ export class Trail {
    * @throws RiskTrailError OPTION_INVALID, PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
    */
   events(filter: FilterOptions = {}): AsyncGenerator<readonly FlatRecord[], void, undefined> {
-    return queryTrail(this.#paths, { filter: parseFilter(filter, this.#clock), texts: textsOf(filter) });
+    const onProgress = this.#onProgress;
+    return queryTrail(this.#paths, { filter: parseFilter(filter, this.#clock), texts: textsOf(filter), onProgress });
   }
 
   /**
@@ -128,7 +147,7 @@ export class Trail {
 
   /**
    * Why trading was halted at a time, or what led to an event, an order or a position.
-   * @throws RiskTrailError NOTHING_TO_EXPLAIN, OPTION_INVALID, and as `sql`
+   * @throws RiskTrailError NOTHING_TO_EXPLAIN, OPTION_INVALID, PATH_NOT_FOUND, NO_TRAIL_FILES, FILE_UNREADABLE, SQL_TIMEOUT
    */
   async explain(target: ExplainTarget & VerifyChoice): Promise<Explanation> {
     const { at, event, order, position, verify } = target;
@@ -141,9 +160,12 @@ export class Trail {
         received,
       });
     }
-    const asked = at === undefined ? target : { at: parseBound('--at', at, 'from', this.#clock) };
-    const explained = await explain(scanFor(this.#database), asked);
-    const { status, detail } = await this.#verify(verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES);
+    const asked = at === undefined || isTimeOfDay(at) ? target : { at: parseBound('--at', at, 'from', this.#clock) };
+    const verified = verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES;
+    // What was verified are the segments: an explanation that says so is found in them alone.
+    const records = verified ? this.#records : this.#cachedRecords;
+    const explained = await records.ask((find) => explain(find, asked));
+    const { status, detail } = await this.#verify(verified);
     const changed = explained.steps.filter((step) => step.integrity === 'changed').length;
     const unproven = explained.steps.filter((step) => step.integrity === 'unproven').length;
     const own = [
@@ -158,12 +180,12 @@ export class Trail {
   }
 
   /**
-   * What led to each of several events, by record id, in a few scans for all of them. Nothing is verified: see {@link integrity}.
+   * What led to each of several events, by record id. Nothing is verified: see {@link integrity}.
    * @returns one for each, in their order; undefined where the trail has no such record
-   * @throws RiskTrailError as `sql`
+   * @throws RiskTrailError as `explain`
    */
   explainMany(events: readonly string[]): Promise<readonly (Omit<Explanation, 'integrity'> | undefined)[]> {
-    return explainMany(this.#database, events);
+    return this.#cachedRecords.ask((find) => explainMany(find, events));
   }
 
   /**
@@ -221,12 +243,15 @@ export class Trail {
     return writeLake(this.#paths, directory, {
       partition: parsePartition(partition),
       filter: given.length === 0 ? undefined : parseFilter(filter, this.#clock),
+      onProgress: this.#onProgress,
       filterText: given.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', '),
     });
   }
 
   /** Releases what queries hold. The trail may be asked again. */
   async close(): Promise<void> {
+    await this.#records.close();
+    await this.#cachedRecords.close();
     await this.#database.close();
     await this.#reports.close();
   }
@@ -249,7 +274,7 @@ export class Trail {
     } as const;
     if (!asked) return unverified;
     try {
-      return integrityOf(await verifyTrail({ paths: this.#paths }));
+      return integrityOf(await verifyTrail({ paths: this.#paths, onProgress: this.#onProgress }));
     } catch (error) {
       if (!isRiskTrailError(error, 'VERIFIER_KEY_MISSING') && !isRiskTrailError(error, 'NOTHING_TO_VERIFY'))
         throw error;
@@ -258,11 +283,8 @@ export class Trail {
   }
 
   async #bytes(): Promise<number> {
-    let total = 0;
     const { records } = await findTrailFiles(this.#paths);
-    // A file may be pruned between the listing and the look.
-    for (const path of records) total += (await stat(path).catch(() => ({ size: 0 }))).size;
-    return total;
+    return sizeOf(records);
   }
 }
 

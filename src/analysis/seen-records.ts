@@ -1,11 +1,29 @@
 /** Remembers which records were there: delivery is at least once, and each is to be told once. */
 
+/** Ranges of sequence numbers, ends included, by stream. JSON-serialisable. */
+export type SeenRanges = Readonly<Record<string, readonly (readonly [first: number, last: number])[]>>;
+
 /**
  * The sequence numbers seen of each stream, as ranges: a stream in order takes one range however long it is, and one out of
  * order as many as it has holes at the moment.
  */
 export class SeenRecords {
   readonly #streams = new Map<string, [first: number, last: number][]>();
+
+  /** @param ranges what {@link ranges} gave */
+  constructor(ranges: SeenRanges = {}) {
+    for (const [stream, of] of Object.entries(ranges)) {
+      this.#streams.set(
+        stream,
+        of.map(([first, last]) => [first, last]),
+      );
+    }
+  }
+
+  /** Everything seen, as plain data. */
+  ranges(): SeenRanges {
+    return Object.fromEntries(this.#streams);
+  }
 
   /** @returns whether it is new */
   add(stream: string, sequence: number): boolean {

@@ -7,7 +7,7 @@ import { rebuildRiskState } from '../state/rebuild-state.ts';
 import { firstPlaceOf } from '../state/stream-head.ts';
 import { nanosOf, previousOf, toRecordedEvent } from '../state/stream-record.ts';
 import type { FlatRecord } from './flat-record.ts';
-import { queryTrail } from './trail-query.ts';
+import { type QueryOptions, queryTrail } from './trail-query.ts';
 
 /** The state of one service's process, or of the row of processes that went on from one another. */
 export interface ServiceState {
@@ -22,9 +22,14 @@ export interface ServiceState {
  * Nothing is verified here: that is `verifyTrail`'s part.
  * @param paths data directories, or any files and directories of a trail
  * @param at timestamp with nine digits of the second, as `parseBound` gives it; without, the end of the trail
+ * @param onProgress told how far files have come that are read as a whole
  * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
  */
-export async function stateAt(paths: readonly string[], at?: string): Promise<readonly ServiceState[]> {
+export async function stateAt(
+  paths: readonly string[],
+  at?: string,
+  onProgress?: QueryOptions['onProgress'],
+): Promise<readonly ServiceState[]> {
   const states: ServiceState[] = [];
   const others: string[] = [];
   for (const path of paths) {
@@ -32,7 +37,7 @@ export async function stateAt(paths: readonly string[], at?: string): Promise<re
     if (heads === undefined) others.push(path);
     else for (const head of heads) states.push(await stateOf(path, head, at));
   }
-  return others.length === 0 ? states : [...states, ...(await foldFiles(others, at))];
+  return others.length === 0 ? states : [...states, ...(await foldFiles(others, at, onProgress))];
 }
 
 async function stateOf(dataDir: string, stream: string, at: string | undefined): Promise<ServiceState> {
@@ -64,17 +69,22 @@ async function headsOf(dataDir: string, until: bigint | undefined): Promise<read
   return heads.filter((stream) => !continued.has(stream));
 }
 
-async function foldFiles(paths: readonly string[], at: string | undefined): Promise<readonly ServiceState[]> {
-  return Array.from(await foldStreams(paths, at), ([stream, fold]) => ({ stream, state: fold.state() }));
+async function foldFiles(
+  paths: readonly string[],
+  at: string | undefined,
+  onProgress: QueryOptions['onProgress'],
+): Promise<readonly ServiceState[]> {
+  return Array.from(await foldStreams(paths, at, onProgress), ([stream, fold]) => ({ stream, state: fold.state() }));
 }
 
 /** Folds by stream; one that goes on from another stands in its place. */
 async function foldStreams(
   paths: readonly string[],
   at: string | undefined,
+  onProgress: QueryOptions['onProgress'],
 ): Promise<ReadonlyMap<string, RiskStateFold>> {
   const folds = new Map<string, RiskStateFold>();
-  for await (const batch of queryTrail(paths)) {
+  for await (const batch of queryTrail(paths, { onProgress })) {
     for (const record of batch) {
       const { stream, event } = record;
       if (stream === null || event === null || (at !== undefined && record.timestamp > at)) continue;

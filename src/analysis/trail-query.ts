@@ -3,10 +3,21 @@ import { dirname } from 'node:path';
 import { findTrailFiles, isSegment, readBlocks, type TornLine } from '../audit/read/files.ts';
 import { type AuditRecord, readRecords } from '../audit/read/reader.ts';
 import { visitRecords } from '../audit/record/otlp.ts';
+import { ProgressCount } from '../audit/verify/progress-count.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import type { RecordFilter } from './filter.ts';
 import { type FlatRecord, toFlatRecord } from './flat-record.ts';
 import { SeenRecords } from './seen-records.ts';
+
+/** How far the reading of a trail has come. */
+export interface ReadProgress {
+  /** Bytes of the files that were read, as they lie on disk. */
+  readonly bytes: number;
+  /** Bytes of all of them. */
+  readonly totalBytes: number;
+  /** Records read; absent where that isn't counted. */
+  readonly records?: number;
+}
 
 /** How a trail is queried. */
 export interface QueryOptions {
@@ -18,6 +29,8 @@ export interface QueryOptions {
   readonly onTorn?: (torn: TornLine) => void;
   /** How many matching records are held back to put what comes out of order into its place. @default 10_000 */
   readonly reorderRecords?: number;
+  /** Told how far reading has come, file by file. */
+  readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
 }
 
 const DEFAULT_REORDER_RECORDS = 10_000;
@@ -43,7 +56,13 @@ export async function* queryTrail(
   // What is looked for by such a text is of one flow: its stream has it in order, and its first record need not wait.
   const size = options.reorderRecords ?? (texts === undefined ? DEFAULT_REORDER_RECORDS : 0);
   const window = new ReorderWindow(size);
-  for await (const records of mergeGroups(groups, { onTorn: options.onTorn, texts })) {
+  const { onTorn, onProgress } = options;
+  const files = groups.flat();
+  let read = 0;
+  const count = onProgress === undefined ? undefined : await ProgressCount.of(files, onProgress);
+  const onFileEnd = (file: string) => count?.end(files.indexOf(file), read);
+  for await (const records of mergeGroups(groups, { onTorn, texts, onFileEnd })) {
+    read += records.length;
     for (const record of records) {
       if (record.stream !== undefined && record.sequence !== undefined && !seen.add(record.stream, record.sequence)) {
         continue;
@@ -99,6 +118,7 @@ async function startOf(group: FileGroup): Promise<number> {
 interface Looked {
   readonly onTorn: QueryOptions['onTorn'];
   readonly texts: readonly string[] | undefined;
+  readonly onFileEnd: (file: string) => void;
 }
 
 /** A group that is being read. */
@@ -107,8 +127,12 @@ class GroupCursor {
   batch: readonly AuditRecord[] = [];
   at = 0;
 
-  constructor(group: FileGroup, { onTorn, texts }: Looked) {
-    const options = { ...(onTorn === undefined ? {} : { onTorn }), ...(texts === undefined ? {} : { texts }) };
+  constructor(group: FileGroup, { onTorn, texts, onFileEnd }: Looked) {
+    const options = {
+      onFileEnd,
+      ...(onTorn === undefined ? {} : { onTorn }),
+      ...(texts === undefined ? {} : { texts }),
+    };
     this.#batches = readRecords(group, options)[Symbol.asyncIterator]();
   }
 

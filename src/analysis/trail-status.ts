@@ -1,5 +1,5 @@
 /** How a trail stands, from its files alone: for operators, beside a running service or after its end. */
-import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readHealth, type StoredHealth } from '../audit/journal/health-file.ts';
 import { readSegment, readSegmentHead, readSegmentTail } from '../audit/journal/segment-content.ts';
@@ -60,14 +60,20 @@ const END_BYTES = 262_144;
 /** Silence of so many intervals means that the writer is gone. */
 const MISSED_INTERVALS = 3;
 /** Less is a matter of hours. */
-const LOW_DISK_BYTES = 1_000_000_000;
-/** A receiver that answers takes everything within this. */
+export const LOW_DISK_BYTES = 1_000_000_000;
+
+/** Whether records wait longer than a receiver takes that answers. */
+export const isLate = (backlog: Backlog): boolean => backlog.seconds > OLD_BACKLOG_SECONDS;
 const OLD_BACKLOG_SECONDS = 60;
+
+/** Whether a running writer has records that should be signed by now. */
+export const isUnsigned = (one: StreamStatus): boolean =>
+  one.running === true && one.uncovered > 1 && (one.checkpoint?.ageSeconds ?? 0) > OLD_CHECKPOINT_SECONDS;
 const OLD_CHECKPOINT_SECONDS = 60;
 
 /**
  * @param nowMs epoch milliseconds
- * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE
+ * @throws RiskTrailError PATH_NOT_FOUND, NO_TRAIL_FILES, FILE_UNREADABLE
  */
 export function readTrailStatus(dataDir: string, nowMs: number): TrailStatus {
   const directory = resolve(dataDir);
@@ -86,6 +92,7 @@ function listIds(dataDir: string): string[] {
     return readdirSync(join(dataDir, STREAMS_DIRECTORY)).sort();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && existsSync(dataDir)) throw new RiskTrailError('NO_TRAIL_FILES', { path: dataDir }, error);
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new RiskTrailError('PATH_NOT_FOUND', { path: dataDir }, error);
     throw new RiskTrailError('FILE_UNREADABLE', { path: dataDir, reason: message }, error);
   }
@@ -223,12 +230,12 @@ function concernsOf(one: StreamStatus): string[] {
   if (one.status === 'damaged') say('damaged, and not continued: run risktrail verify');
   if (one.rejected > 0)
     say(`${one.rejected} records were refused by the receiver, see ${join(one.directory, 'rejected')}`);
-  if (one.backlog !== null && one.backlog.seconds > OLD_BACKLOG_SECONDS) {
+  if (one.backlog !== null && isLate(one.backlog)) {
     say(`${one.backlog.records} records wait to be shipped, the oldest for ${Math.round(one.backlog.seconds)} s`);
   }
   if (one.status !== 'open') return concerns;
   if (one.running === false) say('its writer is silent; the next start of the service goes on with it');
-  if (one.running === true && one.uncovered > 1 && (one.checkpoint?.ageSeconds ?? 0) > OLD_CHECKPOINT_SECONDS) {
+  if (isUnsigned(one)) {
     say(`the newest checkpoint is ${Math.round(one.checkpoint!.ageSeconds)} s old`);
   }
   const health = one.health as {

@@ -93,6 +93,12 @@ export const ATTRIBUTES = {
   },
   'risk.rule.id': { type: 'string', brief: 'Rule that decided or was broken.' },
   'risk.decision': { type: 'string', values: ['allow', 'deny', 'cap'], brief: 'What was decided.' },
+  'risk.rule.name': { type: 'string', brief: 'Name of the rule of the setting `orderRules`.' },
+  'risk.rule.mode': {
+    type: 'string',
+    values: ['observe', 'enforce'],
+    brief: 'Whether the rule only records what it would have done.',
+  },
   'risk.reason': { type: 'string', text: true, brief: 'Why, in words.' },
   'risk.reason.code': { type: 'string', brief: 'Why, as CATEGORY_CONDITION.' },
   'risk.actor': { type: 'string', brief: 'Who acted: a person’s or a component’s name.' },
@@ -168,7 +174,12 @@ export const ATTRIBUTES = {
   'risk.reconciliation.found': { type: 'number', brief: 'The same at the venue.' },
   'risk.reconciliation.differences': { type: 'int', brief: 'How many differences were found.' },
   'risk.reconciliation.compared': { type: 'strings', brief: 'What was compared: positions, orders.' },
-  'risk.reconciliation.complete': { type: 'boolean', brief: 'Every question to the venue was answered.' },
+  'risk.reconciliation.complete': {
+    type: 'boolean',
+    brief: 'Every question to the venue was answered; of orders: the outcome of each is known.',
+  },
+  'risk.reconciliation.asked': { type: 'int', brief: 'How many orders the venue was asked for.' },
+  'risk.reconciliation.unknown': { type: 'int', brief: 'Of how many orders the outcome is still unknown.' },
   'risk.snapshot': { type: 'map', brief: 'The layer’s whole state, from which it can be rebuilt.' },
   'risk.input': {
     type: 'map',

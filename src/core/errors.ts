@@ -182,6 +182,10 @@ export const ERRORS = {
     message: 'the query was stopped after {seconds} s',
     remedy: 'Ask for less, such as fewer columns or a view of one family, or allow more time.',
   },
+  SQL_MEMORY: {
+    message: 'the query needs more than the {mebibytes} MiB of memory that it may take',
+    remedy: 'Ask for less, such as fewer columns or a view of one family, or allow more: --memory, or memoryBytes.',
+  },
   REPLAY_NOTHING: {
     message: '{path}: no risk layer was given anything in this part of the trail',
     remedy: 'Name a trail of a service that uses breakers, stops or limits, or a wider range.',
@@ -222,6 +226,11 @@ export const ERRORS = {
   ANSWER_TOO_LARGE: {
     message: 'the answer has {bytes} characters, and {max} at most are sent',
     remedy: 'Ask for fewer rows or columns, or export the records.',
+  },
+  ORDER_REFUSED: {
+    message: 'order {order} was refused by the rule "{rule}": {code}, {reason}',
+    remedy:
+      'Nothing was sent. `risktrail events --event risk.order_rule` shows the numbers; `mode: observe` in `orderRules` records without refusing. What only reduces risk is never refused.',
   },
   CIRCUIT_BREAKER_REFUSED: {
     message: 'circuit breaker "{name}" refused the call: {reason}',

@@ -7,19 +7,19 @@ import { registerHooks } from 'node:module';
 import type { Instrumentation, Target } from './targets.ts';
 import { TARGETS } from './targets.ts';
 
-/** Told of a library's file that has run. */
-export type Loaded = (library: Instrumentation, exports: unknown) => void;
+/** Told of a library's file that has run. @param url its address */
+export type Loaded = (library: Instrumentation, exports: unknown, url: string) => void;
 
 const LOADED = Symbol.for('risktrail.loaded');
 
 const holder = globalThis as { [LOADED]?: Loaded | undefined };
 
-function handOver({ library, names }: Target, format: string | null | undefined): string {
+function handOver({ library, names }: Target, format: string | null | undefined, url: string): string {
   const exports =
     format === 'module' || format === 'module-typescript'
       ? `{${names.map((name) => `${name}: typeof ${name} === 'undefined' ? undefined : ${name}`).join(',')}}`
       : 'module.exports';
-  return `\n;globalThis[Symbol.for('risktrail.loaded')]?.(${JSON.stringify(library)}, ${exports});\n`;
+  return `\n;globalThis[Symbol.for('risktrail.loaded')]?.(${JSON.stringify(library)}, ${exports}, ${JSON.stringify(url)});\n`;
 }
 
 /**
@@ -39,7 +39,20 @@ export function watchModules(libraries: readonly Instrumentation[], loaded: Load
       const { source } = result;
       if (target === undefined || source === undefined || source === null) return result;
       const text = typeof source === 'string' ? source : new TextDecoder().decode(source as Uint8Array);
-      return { ...result, source: text + handOver(target, result.format) };
+      return { ...result, source: text + handOver(target, result.format, url) };
+    },
+  });
+}
+
+/**
+ * Watches for modules of Node's.
+ * @param asked told of what a file asks for, before it gets it; must not throw
+ */
+export function watchBuiltins(isWanted: (specifier: string) => boolean, asked: (specifier: string) => void): void {
+  registerHooks({
+    resolve(specifier, context, nextResolve) {
+      if (isWanted(specifier)) asked(specifier);
+      return nextResolve(specifier, context);
     },
   });
 }

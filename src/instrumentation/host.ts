@@ -9,6 +9,14 @@ export interface KnownOrder {
   readonly filled: number;
 }
 
+/** What rules say of the orders of one call. */
+export interface OrderCheck {
+  /** They are not to be sent; the rejections are recorded. */
+  readonly refusal?: Error;
+  /** Told of what came of the call. */
+  done?(failed: boolean, error: unknown): void;
+}
+
 /** The part of a running trail that instrumentations use. A `RiskTrail` is one. */
 export interface InstrumentationHost {
   emit(name: never, attributes: never): string | undefined;
@@ -21,9 +29,18 @@ export interface InstrumentationHost {
   openOrders(): readonly KnownOrder[];
   /** Told of an exchange object that places orders, each time: `risktrail kill` reaches it. */
   knowExchange?(exchange: object): void;
+  /**
+   * Asked before orders of one call are sent. Never throws.
+   * @returns undefined where nothing stands in front of them
+   */
+  checkOrders?(exchange: object, orders: readonly Readonly<Record<string, unknown>>[]): OrderCheck | undefined;
+  /** Told of what a read of an exchange showed. Never throws. */
+  sawRead?(exchange: object, operation: string, args: readonly unknown[], result: unknown): void;
   readonly settings: {
     readonly logRules: readonly LogRule[];
     readonly propagateTo: readonly string[];
+    /** An SDK of the program's own runs in this process. */
+    readonly attach?: boolean;
     readonly durability: 'process' | 'disk';
   };
   /** Told of our own failures, none of which reach the program. */

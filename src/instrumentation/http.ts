@@ -36,6 +36,9 @@ export function watchHttp(): void {
   subscribe('http.server.request.start', (message) => {
     guarded(findHost(), 'http server', () => wrapServer((message as { server: Server }).server));
   });
+  subscribe('fastify.initialization', (message) => {
+    guarded(findHost(), 'fastify', () => noteRoutes((message as { fastify: Fastify }).fastify));
+  });
   subscribe('http.client.request.created', (message) => {
     const { request } = message as { request: { host?: string; setHeader(name: string, value: string): unknown } };
     outbound(request.host, (value) => request.setHeader('traceparent', value));
@@ -46,6 +49,25 @@ export function watchHttp(): void {
     };
     const host = request.origin === undefined ? undefined : new URL(String(request.origin)).hostname;
     outbound(host, (value) => request.addHeader('traceparent', value));
+  });
+}
+
+interface FastifyRequest {
+  readonly raw: object;
+  readonly routeOptions?: { readonly url?: string | undefined };
+}
+interface Fastify {
+  addHook(name: 'onRequest', hook: (request: FastifyRequest, reply: unknown, done: () => void) => void): unknown;
+}
+
+/** Fastify's routes of requests under way. */
+const fastifyRoutes = new WeakMap<object, string>();
+
+/** Before any hook of the program's own, which may answer by itself. */
+function noteRoutes(fastify: Fastify): void {
+  fastify.addHook('onRequest', ({ raw, routeOptions }, _reply, done) => {
+    if (typeof routeOptions?.url === 'string') fastifyRoutes.set(raw, routeOptions.url);
+    done();
   });
 }
 
@@ -91,12 +113,16 @@ function inbound(host: InstrumentationHost, request: Inbound, answer: Answer, ru
     }
   });
   const begunMs = machineClock.monotonic();
+  // Express cuts off where a router is mounted while that is at work.
+  const path = (request.url ?? '').split('?', 1)[0]!;
   return context.with(active, () =>
     host.withContext(correlationId === undefined ? {} : { correlationId }, () => {
       const within = context.active();
       guarded(host, 'http server', () => {
         answer.once('close', () => {
-          context.with(within, () => guarded(host, 'http server', () => answered(host, request, answer, begunMs)));
+          context.with(within, () =>
+            guarded(host, 'http server', () => answered(host, request, path, answer, begunMs)),
+          );
         });
       });
       return run();
@@ -104,11 +130,8 @@ function inbound(host: InstrumentationHost, request: Inbound, answer: Answer, ru
   );
 }
 
-function answered(host: InstrumentationHost, request: Inbound, answer: Answer, begunMs: number): void {
-  const path = (request.url ?? '').split('?', 1)[0]!;
-  const route = request.route?.path;
-  const base = typeof request.baseUrl === 'string' ? request.baseUrl : '';
-  const endpoint = typeof route === 'string' ? base + route : path;
+function answered(host: InstrumentationHost, request: Inbound, path: string, answer: Answer, begunMs: number): void {
+  const endpoint = fastifyRoutes.get(request) ?? expressRoute(request, path) ?? path;
   record(host, {
     name: 'api.call',
     attributes: {
@@ -120,6 +143,16 @@ function answered(host: InstrumentationHost, request: Inbound, answer: Answer, b
       'timing.duration_ms': Math.round((machineClock.monotonic() - begunMs) * 1000) / 1000,
     },
   });
+}
+
+/** Pattern of the route that Express chose, behind where its router is mounted. */
+function expressRoute({ route, baseUrl }: Inbound, path: string): string | undefined {
+  const pattern = route?.path;
+  if (typeof pattern !== 'string') return undefined;
+  if (typeof baseUrl === 'string' && baseUrl !== '') return baseUrl + pattern;
+  // The mount is forgotten once a handler has failed: it is what stands before as many parts as a plain pattern has.
+  const [parts, own] = [path.split('/'), pattern.split('/')];
+  return /[*(){}?+]/.test(pattern) ? pattern : parts.slice(0, parts.length - own.length + 1).join('/') + pattern;
 }
 
 /** Whether a host is one of the list, `*.example.com` being all below `example.com`. */

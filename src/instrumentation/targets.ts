@@ -1,6 +1,6 @@
 /** The libraries that are instrumented, and the one file of each that is looked at when it is loaded: nothing else is touched. */
 
-/** Everything that can be instrumented. `http` needs no library, `console` neither. */
+/** Everything that can be instrumented. `http` and `undici` need no library, `console` neither. */
 export const INSTRUMENTATIONS = [
   'ccxt',
   'alpaca',
@@ -11,8 +11,13 @@ export const INSTRUMENTATIONS = [
   'cockatiel',
   'pino',
   'winston',
+  'bunyan',
   'console',
   'http',
+  'undici',
+  'pg',
+  'ioredis',
+  'kafkajs',
 ] as const;
 export type Instrumentation = (typeof INSTRUMENTATIONS)[number];
 
@@ -31,7 +36,12 @@ export const TARGETS: readonly Target[] = [
     file: /\/ccxt\/(?:js|dist\/cjs)\/src\/base\/Exchange\.js$/,
     names: ['BaseExchange', 'Exchange'],
   },
-  { library: 'alpaca', file: /\/@alpacahq\/alpaca-trade-api\/dist\/(?:index|rest)\.m?js$/, names: ['OrdersApi'] },
+  {
+    library: 'alpaca',
+    // 4 has it in one file of several, 3 in the class.
+    file: /\/@alpacahq\/alpaca-trade-api\/dist\/(?:index\.m?js|rest\.m?js|alpaca-trade-api\.js)$/,
+    names: ['OrdersApi'],
+  },
   { library: 'binance', file: /\/binance\/lib\/util\/BaseRestClient\.js$/, names: [] },
   { library: 'bybit', file: /\/bybit-api\/lib\/util\/BaseRestClient\.js$/, names: [] },
   { library: 'ib', file: /\/@stoqey\/ib\/dist\/api\/api\.js$/, names: [] },
@@ -43,4 +53,8 @@ export const TARGETS: readonly Target[] = [
   },
   { library: 'pino', file: /\/pino\/lib\/tools\.js$/, names: [] },
   { library: 'winston', file: /\/winston\/lib\/winston\/logger\.js$/, names: [] },
+  { library: 'bunyan', file: /\/bunyan\/lib\/bunyan\.js$/, names: [] },
+  { library: 'pg', file: /\/(?:pg\/lib|pg-pool)\/index\.js$/, names: [] },
+  { library: 'ioredis', file: /\/ioredis\/built\/index\.js$/, names: [] },
+  { library: 'kafkajs', file: /\/kafkajs\/index\.js$/, names: [] },
 ];

@@ -9,6 +9,8 @@ export interface OpenOrder {
   readonly orderId?: string;
   /** The service's own id. */
   readonly clientOrderId?: string;
+  /** Where it was sent, where that is recorded. */
+  readonly venue?: string;
   readonly symbol?: string;
   readonly side?: string;
   /** As it was given: a number, or a decimal string. */
@@ -116,6 +118,7 @@ function isAbout({ attributes }: OrderEvent, order: OpenOrder): boolean {
 export interface OrderFields {
   orderId: string | undefined;
   clientOrderId: string | undefined;
+  venue: string | undefined;
   symbol: string | undefined;
   side: string | undefined;
   quantity: number | string | undefined;
@@ -129,8 +132,16 @@ export interface OrderFields {
 
 /** Fields of no order. */
 export const noOrder = (): OrderFields => ({
-  ...{ orderId: undefined, clientOrderId: undefined, symbol: undefined, side: undefined, quantity: undefined },
-  ...{ price: undefined, filled: 0, status: 'intent', recordId: '', firstRecordId: '', sinceMs: 0 },
+  ...{ orderId: undefined, clientOrderId: undefined, venue: undefined, symbol: undefined, side: undefined },
+  ...{
+    quantity: undefined,
+    price: undefined,
+    filled: 0,
+    status: 'intent',
+    recordId: '',
+    firstRecordId: '',
+    sinceMs: 0,
+  },
 });
 
 /** Writes the order that an event opens over what the fields held. */
@@ -141,6 +152,7 @@ export function openInto(
 ) {
   order.orderId = text(attributes['trading.order.id']);
   order.clientOrderId = text(attributes['trading.order.client_id']);
+  order.venue = text(attributes['trading.venue']);
   order.symbol = text(attributes['trading.symbol']);
   order.side = text(attributes['trading.side']);
   order.quantity = amount(attributes['trading.quantity']);
@@ -160,6 +172,7 @@ export function changeInto(
 ): void {
   order.orderId = text(attributes['trading.order.id']) ?? order.orderId;
   order.clientOrderId = text(attributes['trading.order.client_id']) ?? order.clientOrderId;
+  order.venue = text(attributes['trading.venue']) ?? order.venue;
   order.symbol = text(attributes['trading.symbol']) ?? order.symbol;
   order.side = text(attributes['trading.side']) ?? order.side;
   order.quantity = amount(attributes['trading.quantity']) ?? order.quantity;
@@ -170,13 +183,14 @@ export function changeInto(
 
 /** The order of these fields. */
 export function orderOf(fields: OrderFields): OpenOrder {
-  const { orderId, clientOrderId, symbol, side, quantity, price, filled, status, recordId } = fields;
-  const { firstRecordId, sinceMs } = fields;
+  const { orderId, clientOrderId, venue, symbol, side, quantity, price, filled, status } = fields;
+  const { recordId, firstRecordId, sinceMs } = fields;
   const order: { -readonly [K in keyof OpenOrder]: OpenOrder[K] } = {
     ...{ filled, status, recordId, firstRecordId, sinceMs },
   };
   if (orderId !== undefined) order.orderId = orderId;
   if (clientOrderId !== undefined) order.clientOrderId = clientOrderId;
+  if (venue !== undefined) order.venue = venue;
   if (symbol !== undefined) order.symbol = symbol;
   if (side !== undefined) order.side = side;
   if (quantity !== undefined) order.quantity = quantity;

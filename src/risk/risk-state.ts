@@ -70,6 +70,12 @@ export interface SnapshotFinding {
   readonly differences: readonly { readonly path: string; readonly folded: string; readonly snapshot: string }[];
 }
 
+/**
+ * `risk.component` of events about a breaker that another library keeps begins so, the library's name behind it: no state of
+ * ours is folded from them, whatever the breaker's name.
+ */
+export const FOREIGN_BREAKER = 'circuit_breaker:';
+
 export const breakerKey = (name: string): string => `circuit_breaker:${name}`;
 export const limitsKey = (name: string): string => `portfolio_limits:${name}`;
 export const stopsKey = (name: string): string => `trailing_stops:${name}`;
@@ -102,6 +108,8 @@ export function snapshotLayer({ name, attributes }: Pick<RecordedEvent, 'name' |
     case 'risk.open_orders_snapshot':
       return ORDERS_KEY;
     case ROUND_EVENT:
+    // Says nothing that the round's first event does not hold.
+    case 'risk.trading_state_scope_snapshot':
       return TRADING_STATE_KEY;
     default:
       return undefined;
@@ -258,7 +266,7 @@ export class RiskStateFold {
   #breaker(event: RecordedEvent): void {
     const { name, attributes, recordId, timeMs } = event;
     const id = attributes['risk.circuit_breaker.name'];
-    if (typeof id !== 'string') return;
+    if (typeof id !== 'string' || String(attributes['risk.component'] ?? '').startsWith(FOREIGN_BREAKER)) return;
     const key = breakerKey(id);
     const before = this.#breakers.get(id);
     if (name === 'risk.circuit_breaker.restored') this.#known.delete(key);
@@ -360,7 +368,7 @@ export class RiskStateFold {
   }
 
   #ordersSnapshot(event: RecordedEvent): void {
-    const orders = readOpenOrders(event.attributes['risk.snapshot']);
+    const orders = withVenues(readOpenOrders(event.attributes['risk.snapshot']), this.#orders);
     const isFirst = this.#isFirst(ORDERS_KEY, this.#orders);
     if (isFirst || !this.#differs(event, ORDERS_KEY, byRecord(this.#orders), byRecord(orders))) this.#orders = orders;
   }
@@ -401,6 +409,16 @@ const comparable = (stops: readonly TrailingStop[]): Readonly<Record<string, unk
   stops: Object.fromEntries(stops.map(({ cursor: _, ...stop }) => [stop.id, stop])),
   order: stops.map(({ id }) => id),
 });
+
+/** Snapshots of older versions do not say where an order was sent; its events do. */
+function withVenues(orders: OpenOrders, folded: OpenOrders): OpenOrders {
+  if (orders.every(({ venue }) => venue !== undefined)) return orders;
+  const venues = new Map(folded.map(({ firstRecordId, venue }) => [firstRecordId, venue]));
+  return orders.map((order) => {
+    const venue = order.venue ?? venues.get(order.firstRecordId);
+    return venue === undefined ? order : { ...order, venue };
+  });
+}
 
 const byRecord = (orders: OpenOrders): Readonly<Record<string, unknown>> => ({
   orders: Object.fromEntries(orders.map((order) => [order.firstRecordId, order])),

@@ -13,6 +13,7 @@ import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import type { Clock } from '../core/clock.ts';
 import { createUuidV7 } from '../core/uuid.ts';
 import type { EventObserver } from '../telemetry/emitter.ts';
+import type { AlertActs } from './alert-acts.ts';
 import type { AlertAct, AlertNotice, AlertsOptions, TrailAlerts } from './alerts-types.ts';
 import { type DeliveryStats, Webhook } from './alerts-webhook.ts';
 import { loadSettingsFile } from './settings-file.ts';
@@ -26,6 +27,8 @@ export interface AlertsHost {
   readonly clock: Clock;
   /** Alerts of the trail, as an earlier process left them. */
   readonly left: readonly AlertRecord[];
+  /** What people do about alerts beside this process; undefined where nobody can. */
+  readonly acts: AlertActs | undefined;
   /** Time between two reports of the trail's own health to the rules; 0 for none. */
   readonly healthIntervalMs: number;
   /** Records an event; never throws. */
@@ -93,7 +96,18 @@ export class RunningAlerts implements TrailAlerts {
     for (const event of this.snapshots()) this.#host.emit(event);
     for (const event of this.#early.splice(0)) this.#take(event);
     this.#every(TICK_MS, () => this.#tell(this.#evaluator.advance(this.#host.clock.now())));
+    this.#every(TICK_MS, () => void this.lookForActs());
     this.#every(this.#host.healthIntervalMs, () => this.#observeHealth());
+  }
+
+  /** Takes over what people did about alerts by the command line or the REST server. Never rejects. */
+  async lookForActs(): Promise<void> {
+    const { acts, report } = this.#host;
+    try {
+      for (const { id, status, by } of (await acts?.look()) ?? []) this.#change(id, status, by);
+    } catch (error) {
+      report(error, 'alert acts');
+    }
   }
 
   /** Takes an event that was recorded. Never throws. */
@@ -227,14 +241,8 @@ export class RunningAlerts implements TrailAlerts {
   }
 
   #act(id: string, { actor, reason }: AlertAct, status: 'ACKNOWLEDGED' | 'RESOLVED' | 'DISMISSED'): boolean {
-    const found = [...this.#alerts].find(([, alert]) => alert.id === id);
+    const found = this.#change(id, status, { actor, note: reason });
     if (found === undefined) return false;
-    const [key, alert] = found;
-    const rule = this.rules.find((one) => one.id === alert.rule);
-    if (rule === undefined || (alert.status !== 'ACTIVE' && alert.status !== 'ACKNOWLEDGED')) return false;
-    const changed: AlertRecord = { ...alert, status, changedMs: this.#host.clock.now() };
-    this.#alerts.set(key, changed);
-    if (status !== 'ACKNOWLEDGED') this.#evaluator.close(key);
     const name = {
       ACKNOWLEDGED: 'alert.acknowledged',
       RESOLVED: 'alert.resolved',
@@ -242,13 +250,30 @@ export class RunningAlerts implements TrailAlerts {
     } as const;
     this.#host.emit(
       catalogEvent(name[status], {
-        ...this.#attributes(changed, rule),
+        ...this.#attributes(found.changed, found.rule),
         'alert.id': id,
         'risk.actor': actor,
         'alert.note': reason,
       }),
     );
     return true;
+  }
+
+  /** @returns undefined where no such alert is open */
+  #change(
+    id: string,
+    status: AlertRecord['status'],
+    by: Pick<AlertRecord, 'actor' | 'note'>,
+  ): { changed: AlertRecord; rule: AlertRule } | undefined {
+    const found = [...this.#alerts].find(([, alert]) => alert.id === id);
+    if (found === undefined) return undefined;
+    const [key, alert] = found;
+    const rule = this.rules.find((one) => one.id === alert.rule);
+    if (rule === undefined || (alert.status !== 'ACTIVE' && alert.status !== 'ACKNOWLEDGED')) return undefined;
+    const changed: AlertRecord = { ...alert, status, changedMs: this.#host.clock.now(), ...by };
+    this.#alerts.set(key, changed);
+    if (status !== 'ACKNOWLEDGED') this.#evaluator.close(key);
+    return { changed, rule };
   }
 
   #attributes(alert: AlertRecord, rule: AlertRule) {

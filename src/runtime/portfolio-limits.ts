@@ -1,6 +1,6 @@
 /** Portfolio limits with their state, events and spans, driving the trading gate. */
 import { trace } from '@opentelemetry/api';
-import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
+import { type CatalogEvent, catalogEvent, type EventAttributes } from '../catalog/events.ts';
 import { describeValue, RiskTrailError } from '../core/errors.ts';
 import { plainInput } from '../core/plain-input.ts';
 import { withoutNulls } from '../core/without-nulls.ts';
@@ -8,7 +8,7 @@ import { breachDemand } from '../risk/portfolio-limits/breach.ts';
 import { checkOrder } from '../risk/portfolio-limits/check.ts';
 import { type CompiledLimits, compileLimits } from '../risk/portfolio-limits/compile.ts';
 import type { LimitDecision } from '../risk/portfolio-limits/decision.ts';
-import { type Building, invalidInputEvent, setName } from '../risk/portfolio-limits/events.ts';
+import { type Building, boundMost, invalidInputEvent, setName } from '../risk/portfolio-limits/events.ts';
 import { type PortfolioHealth, portfolioHealth } from '../risk/portfolio-limits/health.ts';
 import { type Fill, type LimitsInput, stepLimits } from '../risk/portfolio-limits/inputs.ts';
 import { LIMIT_NAMES, type PortfolioLimitsOptions, readLimitsOptions } from '../risk/portfolio-limits/options.ts';
@@ -134,6 +134,8 @@ class InstrumentedLimits implements PortfolioLimits {
   readonly #host: LayerHost;
   #limits: CompiledLimits;
   #state: LimitsState;
+  /** Attributes of the last check's event. */
+  #checked: Partial<EventAttributes<'risk.portfolio_limit.check'>> = {};
 
   constructor(
     host: LayerHost,
@@ -322,7 +324,10 @@ class InstrumentedLimits implements PortfolioLimits {
           : given;
       if (mainId === undefined || event.attributes['risk.cause.record_id'] !== undefined) {
         const recordId = this.#host.emit(event);
-        if (event.name === main) mainId = recordId;
+        if (event.name === main) {
+          mainId = recordId;
+          if (event.name === 'risk.portfolio_limit.check') this.#checked = event.attributes;
+        }
       } else {
         const attributes = { ...event.attributes, 'risk.cause.record_id': mainId, 'risk.cause.event': main };
         this.#host.emit({ name: event.name, attributes } as CatalogEvent);
@@ -394,6 +399,7 @@ class InstrumentedLimits implements PortfolioLimits {
   #snapshotEvent(): CatalogEvent {
     const attributes: Building<'risk.portfolio_limit.snapshot'> = {
       'risk.snapshot': withoutNulls(limitsSnapshot(this.#state)),
+      ...boundMost(this.#checked),
     };
     setName(attributes, this.#limits.options);
     return catalogEvent('risk.portfolio_limit.snapshot', attributes);

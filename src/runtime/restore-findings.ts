@@ -79,7 +79,8 @@ export function checkBehindStart({
     onFindings(findings) {
       for (const one of findings.slice(0, MAX_EVENTS)) emit(findingEvent(one));
       const { kind, detail, stream } = findings[0]!;
-      if (onUntrustedTrail === 'halt') halt(`${kind} in ${stream === '' ? 'the trail' : stream}: ${detail}`);
+      const hint = kind === 'MISSING_STREAM' ? '; put its folder back: streams go by retention alone' : '';
+      if (onUntrustedTrail === 'halt') halt(`${kind} in ${stream === '' ? 'the trail' : stream}: ${detail}${hint}`);
     },
     onError: (error) => report(error, where),
   });

@@ -13,6 +13,7 @@ import type { TrailAlerts } from './alerts-types.ts';
 import type { CircuitBreaker, CircuitBreakerOptions } from './circuit-breaker.ts';
 import type { FailureReport } from './failures.ts';
 import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
+import type { OrdersExchange } from './order-lookup.ts';
 import type { PortfolioLimits, PortfolioLimitsOptions } from './portfolio-limits.ts';
 import type { PositionSizeInput, PositionSizeResult } from './position-size.ts';
 import type { RestoreReport } from './restore.ts';
@@ -21,6 +22,7 @@ import type { SignalContext, SignalInput, SignalVerdict } from './signal-validat
 import type { TradingGate, TradingState } from './trading-gate.ts';
 import type { ServiceHealth } from './trail-services.ts';
 import type { TrailingStops, TrailingStopsOptions } from './trailing-stops.ts';
+import type { OrdersReconcileOptions, OrdersReport } from './venue-orders.ts';
 import type { VenueExchange, VenueReconcileOptions, VenueReport } from './venue-reconcile.ts';
 import type { AheadRecord } from './write-ahead.ts';
 
@@ -122,6 +124,15 @@ export interface RiskTrail<F extends EventFamily = NoFamily> {
    * const { differences } = await trail.reconcile(exchange, { symbols: ['BTC/USDT'], onDifference: 'halt' });
    */
   reconcile(exchange: VenueExchange, options?: VenueReconcileOptions): Promise<VenueReport>;
+  /**
+   * Asks the venue for the orders whose end was not recorded (intents that a crash left, unknown outcomes, open orders), and
+   * records what it says: placed, filled, cancelled, rejected, never arrived; what it can't tell stays unknown. Never rejects.
+   * Orders of another `trading.venue` than the exchange's id are left alone.
+   * @param exchange anything with some of ccxt's `fetchOrder`, `fetchOpenOrders`, `fetchClosedOrders`, `fetchMyTrades` …
+   * @example
+   * const { complete, orders } = await trail.reconcileOrders(exchange);
+   */
+  reconcileOrders(exchange: OrdersExchange, options?: OrdersReconcileOptions): Promise<OrdersReport>;
   /**
    * Halts trading at once, then cancels every open order of the exchange, closes its positions where `flatten` says so, and
    * reports what is left. What had no answer is asked for and tried again; no closing order is sent twice. Never rejects.

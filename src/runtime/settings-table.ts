@@ -6,6 +6,7 @@ import type { LogRule } from '../instrumentation/host.ts';
 import { INSTRUMENTATIONS, type Instrumentation } from '../instrumentation/targets.ts';
 import type { LogRecordProcessor, SpanProcessor } from '../telemetry/processor-types.ts';
 import { ALERTS_CHECK, type AlertsOptions } from './alerts-types.ts';
+import { ORDER_RULES_CHECK, type OrderRule } from './order-rules-options.ts';
 
 /** Levels of the plain logger, from the most talkative to none. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'off'] as const;
@@ -120,6 +121,8 @@ export interface RiskTrailOptions<F extends EventFamily = EventFamily> {
   readonly instrumentations?: readonly Instrumentation[] | undefined;
   /** Lines of the program's loggers that become audit events. @default none */
   readonly logRules?: readonly LogRule[] | undefined;
+  /** Rules in front of every order of ccxt: limits, the trading gate, a breaker. @default none */
+  readonly orderRules?: readonly OrderRule[] | undefined;
   /** Hosts that outbound requests carry `traceparent` to; `*.example.com` for all below one. @default none */
   readonly propagateTo?: readonly string[] | undefined;
   /** What the flag does where a setting is wrong: stops the process, or lets it run without risktrail. @default 'stop' */
@@ -478,6 +481,12 @@ export const SETTINGS = {
     default: Object.freeze([]),
     brief:
       'Lines of the program’s loggers that become audit events: `{ logger, level, match, event }`, the first rule that fits.',
+  },
+  orderRules: {
+    check: ORDER_RULES_CHECK,
+    default: Object.freeze([]),
+    brief:
+      'Limits, the trading gate and a breaker in front of every order of ccxt, without code: `{ name, mode, exchanges, symbols, limits, breaker, … }`. See [order rules](order-rules.md).',
   },
   propagateTo: {
     check: list(string()),

@@ -108,11 +108,16 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     restored = await restoreRisk(settings, journal);
     if (alertsOptions !== undefined && alerting !== undefined && journal !== undefined) {
       const machine = createSystemClock();
+      const { AlertActs } = await import('./alert-acts.ts');
+      // Before the open alerts are read: what is done about them from here on is new.
+      const { dataDir, serviceName: service } = settings;
+      const acts = new AlertActs({ dataDir, service, ownId: journal.streamId });
       alerts = new alerting.RunningAlerts({
         options: alertsOptions,
         rules: alertRules,
-        service: settings.serviceName,
+        service,
         clock: settings.clock,
+        acts,
         left: await openAlertsOf(settings, journal, report),
         healthIntervalMs: settings.auditHealthIntervalMs,
         emit: (event) => trail?.emit(event.name, event.attributes),
@@ -151,6 +156,16 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     configuration,
     restored,
   });
+  if (settings.orderRules.length > 0 && journal !== undefined) {
+    // Loaded where there are any: a start without them is quicker.
+    const { OrderRules } = await import('./order-rules.ts');
+    try {
+      trail.useOrderRules(new OrderRules(trail.rulesHost(), settings.orderRules));
+    } catch (error) {
+      await trail.close('start_failed');
+      throw error;
+    }
+  }
   alerts?.start();
   return trail;
 }

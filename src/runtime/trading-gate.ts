@@ -127,7 +127,7 @@ class InstrumentedGate implements TradingGate {
     this.#state = state;
     this.#timed = state.demands.some((one) => one.untilMs !== undefined);
     this.#listeners = new Listeners((error) => host.report(error, 'trading gate listener'));
-    host.onSnapshot(() => [this.#snapshotEvent()]);
+    host.onSnapshot(() => this.#snapshotEvents());
   }
 
   demand(given: GateDemand): void {
@@ -305,15 +305,26 @@ class InstrumentedGate implements TradingGate {
     }
   }
 
-  #snapshotEvent(): CatalogEvent {
+  #snapshotEvents(): readonly CatalogEvent[] {
     // As it was recorded last: taking a snapshot brings nothing about.
     const { demands, scopes } = this.#snapshot();
     const global = scopes[GLOBAL_SCOPE] ?? 'ACTIVE';
-    return catalogEvent('risk.trading_state_snapshot', {
-      'risk.trading_state.new': global,
-      'risk.trading_state.code': tradingStateCode(global),
-      'risk.snapshot': { demands, scopes },
-    });
+    const others = Object.entries(scopes).filter(([scope]) => scope !== GLOBAL_SCOPE);
+    return [
+      catalogEvent('risk.trading_state_snapshot', {
+        'risk.trading_state.new': global,
+        'risk.trading_state.code': tradingStateCode(global),
+        'risk.snapshot': { demands, scopes },
+      }),
+      // A query by scope sees no further than its window: a halt that has stood for long is told again.
+      ...others.map(([scope, state]) =>
+        catalogEvent('risk.trading_state_scope_snapshot', {
+          'risk.scope': scope,
+          'risk.trading_state.new': state,
+          'risk.trading_state.code': tradingStateCode(state),
+        }),
+      ),
+    ];
   }
 }
 

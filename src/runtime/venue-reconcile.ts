@@ -333,7 +333,8 @@ class Reconciliation {
   }
 }
 
-const isSameOrder = (ours: OpenOrder, theirs: VenueOrder): boolean =>
+/** Whether the venue's order is that of the trail, by either id. */
+export const isSameOrder = (ours: Pick<OpenOrder, 'orderId' | 'clientOrderId'>, theirs: VenueOrder): boolean =>
   (ours.orderId !== undefined && ours.orderId === theirs?.id) ||
   (ours.clientOrderId !== undefined && ours.clientOrderId === theirs?.clientOrderId);
 
@@ -350,7 +351,7 @@ function idsOf({
 }
 
 /** What is left of an order at the venue. */
-function remainingOf(order: VenueOrder): number | undefined {
+export function remainingOf(order: VenueOrder): number | undefined {
   const { remaining, amount, filled } = order ?? {};
   if (typeof remaining === 'number') return remaining;
   return typeof amount === 'number' ? amount - (typeof filled === 'number' ? filled : 0) : undefined;

@@ -305,7 +305,7 @@ export type GetReportAnswer = {
 
 /** What `explain` is asked. */
 export type ExplainInput = {
-  /** The moment: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). */
+  /** The moment: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). Or a time of day (10:30, UTC): on the last record’s day if trading was halted then, else on the latest day on which a halt began then, or was in force. */
   readonly at?: string | undefined;
   /** Record id. */
   readonly event?: string | undefined;

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { nearest } from '../core/options.ts';
 import { VERSION } from '../version.ts';
+import { addExactBodies } from './exact-body.ts';
 import { loadServerModules } from './modules.ts';
 import { PROBLEM_TYPE, ProblemError, problemOf } from './problem.ts';
 import { type AlertActs, addAlertRoutes } from './routes/alert-routes.ts';
@@ -99,6 +100,7 @@ export async function createApp(context: ServerContext, options: AppOptions): Pr
   app.addHook('onRequest', async (request) => {
     if (request.is404) throw unknownRoute(request, methods);
   });
+  addExactBodies(app);
   for (const schema of COMPONENTS) app.addSchema(schema);
   await app.register(swagger, {
     openapi: {

@@ -1,4 +1,5 @@
 /** The JSON Schemas of parameters and answers: what the OpenAPI document and the client are made of. */
+import { FLAT_MEMBERS } from '../analysis/flat-record.ts';
 import { STATE_LAYERS } from '../analysis/state-view.ts';
 import { CATEGORIES } from '../catalog/define.ts';
 import type { JsonSchema, Parameters } from './define-route.ts';
@@ -14,6 +15,8 @@ const text = (description: string, more: JsonSchema = {}): JsonSchema => ({
 const flag = (description: string): JsonSchema => ({ type: 'boolean', default: false, description });
 const TIME =
   'a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d)';
+const from = (description: string) => text(description, { examples: ['2020-03-01'] });
+const to = (description: string) => text(description, { examples: ['2020-03-31'] });
 const nullable = (type: string, description: string): JsonSchema => ({ type: [type, 'null'], description });
 const list = (items: JsonSchema, description: string): JsonSchema => ({ type: 'array', items, description });
 const integer = (description: string): JsonSchema => ({ type: 'integer', description });
@@ -22,8 +25,8 @@ const integer = (description: string): JsonSchema => ({ type: 'integer', descrip
 export const FILTERS: Parameters = {
   event: list(text('', { description: undefined }), 'Name of an event, * for any text; may be repeated.'),
   category: list({ type: 'string', enum: CATEGORIES }, 'Category; may be repeated.'),
-  since: text(`From this time on: ${TIME}.`),
-  until: text('Up to and including this time.'),
+  since: from(`From this time on: ${TIME}.`),
+  until: to('Up to and including this time.'),
   symbol: text('Instrument.'),
   account: text('Account.'),
   strategy: text('Strategy.'),
@@ -55,8 +58,8 @@ export const ORDER: JsonSchema = {
 
 /** Range and filters of a report. */
 export const REPORT_QUERY: Parameters = {
-  from: text(`From this time on: ${TIME}. Of daily alone: the day.`),
-  to: text('Up to and including this time.'),
+  from: from(`From this time on: ${TIME}. Of daily alone: the day.`),
+  to: to('Up to and including this time.'),
   symbol: text('Instrument.'),
   strategy: text('Strategy.'),
   account: text('Account.'),
@@ -65,11 +68,11 @@ export const REPORT_QUERY: Parameters = {
 
 /** The range of the older endpoints. */
 export const DATE_RANGE: Parameters = {
-  start_date: text(`From this time on: ${TIME}.`),
-  end_date: text('Up to and including this time; a bare date counts to its end.'),
+  start_date: from(`From this time on: ${TIME}.`),
+  end_date: to('Up to and including this time; a bare date counts to its end.'),
 };
 
-export const AT: JsonSchema = text(`The moment: ${TIME}.`);
+export const AT: JsonSchema = text(`The moment: ${TIME}.`, { examples: ['2020-03-13T19:23:00Z'] });
 export const LAYER: JsonSchema = list({ type: 'string', enum: STATE_LAYERS }, 'Only this layer; may be repeated.');
 export const TEXT = text;
 export const FLAG = flag;
@@ -96,22 +99,7 @@ export const COMPONENTS: readonly (JsonSchema & { readonly $id: string })[] = [
     $id: 'TrailRecord',
     type: 'object',
     description: 'A record in the flat shape: the members below, then every attribute by its full name.',
-    required: [
-      'timestamp',
-      'event',
-      'category',
-      'severity',
-      'severity_number',
-      'body',
-      'component',
-      'service',
-      'stream',
-      'sequence',
-      'record_id',
-      'integrity',
-      'trace_id',
-      'span_id',
-    ],
+    required: FLAT_MEMBERS,
     properties: {
       timestamp: { type: 'string', description: 'ISO 8601 in UTC with nine digits of the second.' },
       event: nullable('string', 'Name of the event; null for a plain log line.'),

@@ -4,16 +4,10 @@
  * queue is ours. What is handed in is in exactly one place at any time: waiting, in flight, exported, or dropped.
  */
 import { context, ROOT_CONTEXT, TraceFlags } from '@opentelemetry/api';
-import { type ExportResult, ExportResultCode, suppressTracing } from '@opentelemetry/core';
+import { ExportResultCode, suppressTracing } from '@opentelemetry/core';
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace';
-
-/** What both kinds of exporter have in common. */
-interface Exporter<T> {
-  export(items: T[], done: (result: ExportResult) => void): void;
-  forceFlush?(): Promise<void>;
-  shutdown(): Promise<void>;
-}
+import { type Exporter, LazyExporter } from './lazy-exporter.ts';
 
 /** Sizes and times, as the `OTEL_BSP_*` and `OTEL_BLRP_*` variables have them. */
 export interface BatchLimits {
@@ -50,7 +44,7 @@ export function withinTime(work: Promise<unknown>, timeoutMs: number): Promise<b
 
 /** A bounded queue in front of one exporter. Nothing here throws or blocks. */
 export class Batcher<T> {
-  readonly #exporter: Exporter<T>;
+  readonly #exporter: Exporter<T[]>;
   readonly #limits: BatchLimits;
   readonly #report: Report;
   readonly #what: string;
@@ -62,7 +56,7 @@ export class Batcher<T> {
   #dropped = 0;
   #overflowing = false;
 
-  constructor(exporter: Exporter<T>, limits: BatchLimits, what: string, report: Report) {
+  constructor(exporter: Exporter<T[]>, limits: BatchLimits, what: string, report: Report) {
     this.#exporter = exporter;
     this.#limits = limits;
     this.#what = what;
@@ -92,6 +86,8 @@ export class Batcher<T> {
     else if (this.#timer === undefined) {
       this.#timer = setTimeout(() => this.#start(), this.#limits.delayMs);
       this.#timer.unref();
+      // Loaded while the batch fills.
+      if (this.#exporter instanceof LazyExporter) this.#exporter.prepare();
     }
   }
 

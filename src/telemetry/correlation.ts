@@ -14,7 +14,9 @@ const ZERO = '00000000000000000000000000000000';
 /** The trace id of a correlation id: 32 lower-case hex digits, never all zero. */
 export function traceIdOf(correlationId: string): string {
   if (UUID.test(correlationId)) {
-    const traceId = correlationId.replaceAll('-', '').toLowerCase();
+    // Each piece of work has one: cut out, it takes a fraction of what replacing takes.
+    const [a, b, c] = [correlationId.slice(0, 8), correlationId.slice(9, 13), correlationId.slice(14, 18)];
+    const traceId = (a + b + c + correlationId.slice(19, 23) + correlationId.slice(24)).toLowerCase();
     if (traceId !== ZERO) return traceId;
   }
   const digest = hash('sha256', correlationId).slice(0, 32);

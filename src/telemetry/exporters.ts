@@ -6,6 +6,7 @@
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { type BatchLimits, DEFAULT_BATCH_LIMITS } from './batch.ts';
+import { type Exporter, LazyExporter, withVariablesOf } from './lazy-exporter.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Report = (error: unknown, where: string) => void;
@@ -83,17 +84,29 @@ async function loadConsole(signal: Signal): Promise<unknown> {
   return new (await import('@opentelemetry/sdk-trace')).ConsoleSpanExporter();
 }
 
+/** Certificates are read when the exporter is made, and later perhaps by a process that may not any more. */
+const hasFiles = (env: Env): boolean =>
+  Object.keys(env).some(
+    (name) => /^OTEL_EXPORTER_OTLP_.*(?:CERTIFICATE|CLIENT_KEY)$/.test(name) && variable(env, name),
+  );
+
 async function loadOtlp(env: Env, signal: Signal, report: Report): Promise<unknown> {
   const name = packageFor(env, signal, report);
-  const module: { OTLPLogExporter?: new () => unknown; OTLPTraceExporter?: new () => unknown } =
-    name === '@opentelemetry/exporter-logs-otlp-http'
-      ? await import('@opentelemetry/exporter-logs-otlp-http')
-      : name === '@opentelemetry/exporter-trace-otlp-http'
-        ? await import('@opentelemetry/exporter-trace-otlp-http')
-        : await import(name);
-  const Exporter = signal === 'LOGS' ? module.OTLPLogExporter : module.OTLPTraceExporter;
-  if (Exporter === undefined) throw new Error(`${name} has no exporter of ${signal.toLowerCase()}`);
-  return new Exporter();
+  const load = async () => {
+    const module: { OTLPLogExporter?: new () => unknown; OTLPTraceExporter?: new () => unknown } =
+      name === '@opentelemetry/exporter-logs-otlp-http'
+        ? await import('@opentelemetry/exporter-logs-otlp-http')
+        : name === '@opentelemetry/exporter-trace-otlp-http'
+          ? await import('@opentelemetry/exporter-trace-otlp-http')
+          : await import(name);
+    const Exporter = signal === 'LOGS' ? module.OTLPLogExporter : module.OTLPTraceExporter;
+    if (Exporter === undefined) throw new Error(`${name} has no exporter of ${signal.toLowerCase()}`);
+    return Exporter;
+  };
+  // A package that may not be there is loaded at once, so that the start tells.
+  if (!name.endsWith('-otlp-http') || hasFiles(env)) return new (await load())();
+  const make = withVariablesOf(env, (Exporter: new () => unknown) => new Exporter() as Exporter<unknown>);
+  return new LazyExporter<unknown>(async () => make(await load()));
 }
 
 /** Exporters of log records. They read their own `OTEL_EXPORTER_OTLP_*` variables from the process. */

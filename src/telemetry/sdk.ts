@@ -6,6 +6,7 @@ import type { Resource } from '@opentelemetry/resources';
 import { type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { createIdGenerator } from './correlation.ts';
 import { wantsMetrics } from './exporters.ts';
+import { createMetrics, needsNodeSdkForMetrics } from './metrics.ts';
 import { createContextSpanProcessor, guardSpanProcessor } from './processors.ts';
 import { RedactingSpanProcessor } from './redacting-processors.ts';
 import type { Redactor } from './redaction.ts';
@@ -50,20 +51,21 @@ function namedPropagators(env: Env): readonly (keyof typeof PROPAGATORS)[] | und
 
 /** What only NodeSDK reads from the environment. Loading it takes longer than all the rest of a start. */
 export const needsNodeSdk = (env: Env): boolean =>
-  wantsMetrics(env) ||
+  needsNodeSdkForMetrics(env) ||
   namedPropagators(env) === undefined ||
   Object.keys(env).some(
     (name) =>
       /^OTEL_(?:LOG_LEVEL$|(?:SPAN|EVENT|LINK|ATTRIBUTE)_.*_LIMIT$|NODE_EXPERIMENTAL_)/.test(name) && env[name]?.trim(),
   );
 
-/** Traces, context and propagation as NodeSDK starts them, where nothing asks for more. */
-function createLightSdk(
+/** Traces, metrics, context and propagation as NodeSDK starts them, where nothing asks for more. */
+async function createLightSdk(
   spanProcessors: readonly SpanProcessor[],
   resource: Resource,
   env: Env,
   report: (error: unknown, where: string) => void,
-): Sdk {
+): Promise<Sdk> {
+  const metrics = await createMetrics(resource, env, report);
   const provider = new TracerProvider({
     resource,
     sampler: createAuditSampler(env, report),
@@ -78,8 +80,11 @@ function createLightSdk(
         propagation.setGlobalPropagator(new CompositePropagator({ propagators }));
       }
       trace.setGlobalTracerProvider(provider);
+      metrics?.start();
     },
-    shutdown: () => provider.shutdown(),
+    async shutdown() {
+      await Promise.all([provider.shutdown(), metrics?.shutdown()]);
+    },
   };
 }
 

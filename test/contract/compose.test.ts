@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { stackVersion } from '../support/stack-binaries.ts';
+import { COMPOSE_AUDIT_FILES, COMPOSE_SERVERS } from '../support/stack-servers.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -43,6 +44,17 @@ describe('docker-compose.yml', () => {
 
   it('opens no port beyond the loopback interface', () => {
     for (const port of services.flatMap(([, { ports }]) => ports ?? [])) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+  });
+
+  it('gives the tests that ask it every address and the audit files', () => {
+    for (const [service, port] of Object.values(COMPOSE_SERVERS)) {
+      expect([service, compose.services[service]?.ports]).toEqual([
+        service,
+        expect.arrayContaining([`127.0.0.1:${port}:${port}`]),
+      ]);
+    }
+    const [service = '', path] = COMPOSE_AUDIT_FILES.split(':');
+    expect(compose.services[service]!.volumes).toContain(`audit:${path}`);
   });
 
   it('limits the memory of every service that stays, and starts it again', () => {

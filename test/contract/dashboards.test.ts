@@ -7,6 +7,7 @@ import { laggingDashboards } from '../../scripts/generate-dashboards.ts';
 import { ALERT_RULES } from '../../src/alerting/rules.ts';
 import { ATTRIBUTES, BREAKER_STATES, COMMON_ATTRIBUTES, TRADING_STATES } from '../../src/catalog/attributes.ts';
 import { EVENTS } from '../../src/catalog/events.ts';
+import { FAMILY_LABEL, familiesOf, GRAVE_LABEL } from '../../src/catalog/families.ts';
 import { type DashboardFile, type DashboardPanel, readDashboards } from '../support/dashboards.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -23,6 +24,8 @@ const ATTRIBUTE_LABELS = new Map(Object.keys(ATTRIBUTES).map((name) => [labelOf(
 const OWN: ReadonlySet<string> = new Set([
   'service_name',
   'event_name',
+  FAMILY_LABEL,
+  GRAVE_LABEL,
   'trace_id',
   'severity_number',
   'computed',
@@ -41,7 +44,7 @@ function queriesOf(dashboard: DashboardFile): readonly string[] {
 }
 
 const LOGQL_WORDS =
-  /^(sum|max|min|avg|by|or|and|unless|unwrap|label_format|service_name|count_over_time|last_over_time|max_over_time|min_over_time|avg_over_time|sum_over_time|quantile_over_time)$/;
+  /^(sum|max|min|avg|count|vector|bool|by|on|or|and|unless|unwrap|label_format|service_name|count_over_time|last_over_time|max_over_time|min_over_time|avg_over_time|sum_over_time|quantile_over_time)$/;
 
 /** Labels that a query names: in filters, groups, unwrap and templates. */
 function labelsOf(query: string): ReadonlySet<string> {
@@ -197,10 +200,26 @@ describe('the dashboards', () => {
     expect(named).toBeGreaterThan(100);
   });
 
+  it('read the families of the events that they name, and no others', () => {
+    let narrowed = 0;
+    for (const dashboard of DASHBOARDS) {
+      for (const query of queriesOf(dashboard).filter((text) => text.includes('service_name'))) {
+        for (const part of query.split('{service_name').slice(1)) {
+          const [, families = ''] = /^[^}]*event_family=~?"([^"]+)"/.exec(part) ?? [];
+          const named = eventsOf(part);
+          const read = families === '' ? [] : families.replaceAll('[.]', '.').split('|');
+          expect([part, read]).toEqual([part, familiesOf(named)]);
+          if (named.length > 0) narrowed++;
+        }
+      }
+    }
+    expect(narrowed).toBeGreaterThan(80);
+  });
+
   it('name attributes in legends, headings and columns that there are', () => {
     const inLegends = DASHBOARDS.flatMap(({ text }) => [...text.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!));
     const columns = PANELS.flatMap(({ panel }) =>
-      (panel.transformations ?? []).flatMap(({ options }) => Object.keys(options.includeByName ?? {})),
+      (panel.transformations ?? []).flatMap(({ options }) => options.include?.names ?? []),
     ).filter((name) => name !== 'Time');
     expect([inLegends.length > 30, columns.length > 5]).toEqual([true, true]);
     for (const label of [...inLegends, ...columns]) {
@@ -211,13 +230,56 @@ describe('the dashboards', () => {
     }
   });
 
+  it('say kinds of events in words, in colours that mean something', () => {
+    let said = 0;
+    for (const { dashboard, panel } of PANELS) {
+      for (const { id, value } of panel.fieldConfig.overrides.flatMap(({ properties }) => properties)) {
+        if (id !== 'color') continue;
+        expect(Object.values<string>(COLOURS)).toContain((value as { fixedColor: string }).fixedColor);
+      }
+      for (const { expr = '', legendFormat = '' } of panel.targets ?? []) {
+        if (!legendFormat.includes('{{event_name}}')) continue;
+        for (const event of eventsOf(expr)) {
+          const name = legendFormat.replace('{{event_name}}', event).replaceAll(/\{\{\w+\}\}/g, 'x');
+          const found = panel.fieldConfig.overrides.filter(({ matcher, properties }) => {
+            // Figures are rows of a table, where the event's name is a column.
+            if (matcher.id === 'byName' && matcher.options === 'event_name') {
+              return JSON.stringify(properties).includes(`"${event}":{"text":`);
+            }
+            if (matcher.id !== 'byRegexp') return false;
+            const pattern = new RegExp(matcher.options.slice(1, -1));
+            return pattern.test(name) && properties.some(({ id }) => id === 'displayName');
+          });
+          expect([where(dashboard, panel), event, found.length]).toEqual([where(dashboard, panel), event, 1]);
+          said++;
+        }
+      }
+    }
+    expect(said).toBeGreaterThan(30);
+  });
+
+  it('show not knowing in grey, and green only for nothing where that is good', () => {
+    const good: string[] = [];
+    for (const { dashboard, panel } of PANELS.filter((one) => one.panel.type === 'stat')) {
+      const colours = (panel.fieldConfig.defaults.mappings ?? []).flatMap((mapping) =>
+        mapping.type === 'special' && mapping.options.match === 'null' ? [mapping.options.result.color] : [],
+      );
+      expect([where(dashboard, panel), colours.length]).toEqual([where(dashboard, panel), 1]);
+      if (colours[0] === COLOURS.good) good.push(panel.fieldConfig.defaults.noValue!);
+      else expect(colours[0]).toBe(COLOURS.unknown);
+    }
+    expect(good.length).toBeGreaterThan(4);
+    for (const words of good) expect(words).toMatch(/^(None|No|Nothing) /);
+  });
+
   it('show the same state in the same colour everywhere, by the catalogue’s codes', () => {
     const seen = new Map<string, Set<string>>();
     for (const { panel } of PANELS) {
       const { mappings = [], thresholds } = panel.fieldConfig.defaults;
       for (const { color } of thresholds?.steps ?? []) expect(Object.values<string>(COLOURS)).toContain(color);
-      for (const { options } of mappings) {
-        for (const [code, { text, color }] of Object.entries(options)) {
+      for (const mapping of mappings) {
+        if (mapping.type !== 'value') continue;
+        for (const [code, { text, color }] of Object.entries(mapping.options)) {
           const states: readonly string[] =
             text in { ACTIVE: 0, REDUCING: 0, HALTED: 0 } ? TRADING_STATES : BREAKER_STATES;
           expect(states[Number(code)]).toBe(text);

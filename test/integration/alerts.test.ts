@@ -220,6 +220,37 @@ describe('the notices of alerts', () => {
   });
 });
 
+describe('what a person does beside a running service', () => {
+  it('by the command line, reaches it within a moment, and is recorded once', async () => {
+    const clock = createManualClock(START_MS);
+    const trail = await startTestTrail({ clock, alerts: true });
+    const { dataDir } = trail;
+    const act = (name: string, id: string, reason: string) =>
+      runCommand(addAlertsCommand, ['alerts', name, dataDir, '--id', id, '--actor', 'B', '--reason', reason]);
+    trail.gate.halt({ actor: 'A', reason: 'test' });
+    trail.emit('order.outcome_unknown', unknown);
+    const [halted, order] = trail.alerts!.open();
+    expect(await act('ack', halted!.id, 'looking at it')).toMatchObject({ status: 0 });
+    await eventually(() =>
+      expect(trail.alerts!.open()).toMatchObject([
+        { id: halted!.id, status: 'ACKNOWLEDGED', actor: 'B', note: 'looking at it' },
+        { id: order!.id, status: 'ACTIVE' },
+      ]),
+    );
+    expect(await act('dismiss', order!.id, 'a drill')).toMatchObject({ status: 0 });
+    await eventually(() => expect(trail.alerts!.open().map(({ id }) => id)).toEqual([halted!.id]));
+    // What was dismissed is not raised again while its condition holds.
+    trail.emit('order.outcome_unknown', unknown);
+    expect(trail.alerts!.open().map(({ id }) => id)).toEqual([halted!.id]);
+    await trail.close();
+    const records = await readTrail(dataDir);
+    const names = records.map(({ event }) => event).filter((event) => /^alert\.(ack|dis)/.test(event ?? ''));
+    expect(names).toEqual(['alert.acknowledged', 'alert.dismissed']);
+    const { ok } = await verifyTrail({ paths: [dataDir] });
+    expect(ok).toBe(true);
+  });
+});
+
 describe('after a restart', () => {
   it('an alert that was open is not raised again, also where a person looked at it meanwhile', async () => {
     const dataDir = temporaryDirectory();
@@ -273,6 +304,10 @@ describe('risktrail alerts', () => {
     const run = (...args: string[]) => runCommand(addAlertsCommand, ['alerts', ...args]);
     const { dataDir } = trail;
     expect((await run('list', dataDir)).out).toContain('An order of AAPL may have been executed');
+    expect((await run('list', dataDir, '--csv')).out).toMatch(
+      /^raised,status,severity,id,service,title\r\n[^,]+Z,ACTIVE,IMMEDIATE,[^,]+,[^,]+,An order of AAPL[^\r]*\r\n$/,
+    );
+    expect((await run('rules', '--csv')).out.split('\r\n')).toHaveLength(25);
     const acts = ['--actor', 'A', '--reason', 'r'];
     const missing = await run('ack', dataDir, '--id', 'ffff', ...acts);
     expect([missing.status, missing.err]).toEqual([1, expect.stringContaining('no open alert has the id "ffff"')]);

@@ -4,6 +4,8 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimes
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openTrail, type Report, type Trail } from '../../src/analysis/index.ts';
+import { addReportCommand } from '../../src/cli/commands/report.ts';
+import { runCommand } from '../support/command.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { groupedLine, line, lines, put, START_MS, STREAM_A, STREAM_B, segmentPath } from '../support/trail-lines.ts';
 
@@ -171,6 +173,101 @@ describe('the cache of reports', () => {
     expect((await trail.report.audit()).records).toBe(200);
     rmSync(segmentPath(dir, STREAM_A, 0));
     expect((await trail.report.audit()).records).toBe(190);
+  });
+
+  it('counts by the day what is of whole days, and record by record what is not', async () => {
+    const dir = temporaryDirectory();
+    const day = 86_400_000;
+    const at = [-2.5, -1, -0.2, 0, 0.4, 1, 1.9, 2, 3.3].map((days) => Date.UTC(2020, 2, 16) + days * day);
+    for (const [index, timeMs] of at.entries())
+      put(
+        segmentPath(dir, STREAM_A, index),
+        line(index, { timeMs, event: index % 3 === 0 ? 'trade.exit' : 'order.placed' }),
+      );
+    await using trail = openTrail(dir, { cache: true });
+    await using uncached = openTrail(dir);
+    const ranges = [
+      {},
+      { from: '2020-03-15' },
+      { to: '2020-03-16' },
+      { from: '2020-03-15', to: '2020-03-17' },
+      { from: '2020-03-15T12:00', to: '2020-03-17' },
+      { from: '2020-03-15', to: '2020-03-17T11:00' },
+      { from: '2020-03-16T00:00:00.000000001Z' },
+      { from: '1960-01-01', to: '2020-03-16' },
+    ];
+    for (const range of ranges) {
+      for (const name of ['audit', 'system', 'trading', 'errors'] as const)
+        expect([name, range, await trail.report[name](range)]).toEqual([
+          name,
+          range,
+          await uncached.report[name](range),
+        ]);
+    }
+    expect((await trail.report.audit({ from: '2020-03-16', to: '2020-03-16' })).records).toBe(2);
+  });
+
+  it('holds the last segment of a writer that left long ago, until it goes on', async () => {
+    const dir = makeTrail();
+    const cache = join(dir, 'cache');
+    const left = segmentPath(dir, STREAM_B, 0);
+    utimesSync(left, START_MS / 1000, START_MS / 1000);
+    await using trail = openTrail(dir, { cache });
+    expect((await trail.report.audit()).records).toBe(60);
+    expect(parquetIn(cache)).toHaveLength(3);
+    writeFileSync(left, lines(10, 12, { stream: STREAM_B }), { flag: 'a' });
+    expect((await trail.report.audit()).records).toBe(62);
+    await using again = openTrail(dir, { cache });
+    expect((await again.report.audit()).records).toBe(62);
+  });
+
+  it('holds a copy of a stream in a folder of the same name once, and tells it from one that only looks so', async () => {
+    const dir = makeTrail();
+    const name = STREAM_A.split('/')[1]!;
+    cpSync(join(dir, 'streams', name), join(dir, 'other', name), { recursive: true });
+    put(join(dir, 'more', name, '00000000000000000000.jsonl'), lines(100, 120));
+    put(join(dir, 'more', name, '00000000000000000020.jsonl'), lines(120, 121));
+    await using uncached = openTrail(dir);
+    const expected = await audited(uncached);
+    for (const _ of [1, 2, 3]) {
+      await using trail = openTrail(dir, { cache: true });
+      expect(await audited(trail)).toEqual(expected);
+    }
+    expect(parquetIn(join(dir, 'cache'))).toHaveLength(5);
+  });
+
+  it('forgets what nothing tells of any more, once nobody can be about to', async () => {
+    const dir = makeTrail();
+    const cache = join(dir, 'cache');
+    const made = async (nowMs: number) => {
+      const clock = { now: () => nowMs, monotonic: () => nowMs };
+      await using trail = openTrail(dir, { cache, clock });
+      await trail.report.audit(RANGE);
+      return readdirSync(cache, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.parquet'))
+        .length;
+    };
+    const now = Date.now();
+    expect(await made(now)).toBe(4);
+    rmSync(segmentPath(dir, STREAM_A, 0));
+    put(segmentPath(dir, STREAM_A, 50), lines(50, 60));
+    put(segmentPath(dir, STREAM_A, 60), lines(60, 61));
+    const before = await made(now);
+    put(segmentPath(dir, STREAM_A, 61), lines(61, 62));
+    const after = await made(now + 2 * 3_600_000);
+    // Three and six segments’ tables, the merged table with its counts, and, the first time, those that it took the place of.
+    expect([before, after]).toEqual([7, 8]);
+  });
+
+  it('is what the command uses that is told to', async () => {
+    const dir = makeTrail();
+    const args = ['report', 'daily', dir, '--from', '2020-03-16', '--json'];
+    const plainly = await runCommand(addReportCommand, args);
+    const cached = await runCommand(addReportCommand, [...args, '--cache']);
+    expect(cached).toEqual(plainly);
+    expect(parquetIn(join(dir, 'cache'))).toHaveLength(2);
+    const elsewhere = join(temporaryDirectory(), 'own');
+    expect(await runCommand(addReportCommand, [...args, '--cache', elsewhere])).toEqual(plainly);
+    expect(parquetIn(elsewhere)).toHaveLength(2);
   });
 
   it('is not used by a report that is verified', async () => {

@@ -79,6 +79,30 @@ describe('SQL reads what the plain reader reads', () => {
     expect((await trail.report.audit()).records).toBe(12);
   });
 
+  it('of a Collector that puts more records into a line than memory holds, and what it adds meanwhile', async () => {
+    const dir = directory();
+    const path = join(dir, 'logs.jsonl');
+    const batch = (first: number, count: number) =>
+      groupedLine(
+        Array.from({ length: count }, (_, at) => [
+          first + at,
+          {
+            event: at % 2 === 0 ? 'trade.exit' : 'order.placed',
+            attributes: { 'trading.pnl': 1, note: 'x'.repeat(600) },
+          },
+        ]),
+      );
+    const torn = batch(0, 1000).slice(0, -20);
+    put(path, `${batch(0, 4000)}${line(4000)}${batch(2000, 4000)}${batch(6000, 18_000)}${torn}`);
+    const trail = open(dir);
+    const count = async () => (await trail.sql('SELECT count(*), max(sequence) FROM events')).rows[0];
+    expect(await count()).toEqual([24_000, 23_999]);
+    expect((await trail.sql('SELECT sum(pnl) FROM trades')).rows).toEqual([[12_000]]);
+    expect((await trail.report.audit()).records).toBe(24_000);
+    put(path, `${batch(0, 4000)}${batch(4000, 2)}`);
+    expect(await count()).toEqual([4002, 4001]);
+  });
+
   it('of copies of a segment', async () => {
     const dir = directory();
     put(segmentPath(dir, STREAM_A, 0), lines(0, 10) + line(9));
@@ -278,11 +302,21 @@ describe('the connection', () => {
   });
 
   it('stops a query that takes too long', async () => {
-    const trail = open(small(), { timeoutMs: 300 });
+    const trail = open(small(), { timeoutMs: 3000 });
     const code = await codeOf(
       trail.sql('SELECT count(*) FROM range(100000000) a, range(100000) b WHERE a.range % 7 = b.range % 11'),
     );
     expect(code).toBe('SQL_TIMEOUT');
+    expect((await trail.sql('SELECT count(*) FROM orders')).rows).toEqual([[10]]);
+  });
+
+  it('says in one line that a query needs more memory than it may take, and answers the next', async () => {
+    const trail = open(small(), { memoryBytes: 64 * 2 ** 20 });
+    const error = await trail.sql('SELECT list(range) FROM range(100000000)').catch((one: unknown) => one);
+    expect(error).toMatchObject({
+      code: 'SQL_MEMORY',
+      message: expect.stringMatching(/^the query needs more than the 64 MiB of memory that it may take[^\n]*$/),
+    });
     expect((await trail.sql('SELECT count(*) FROM orders')).rows).toEqual([[10]]);
   });
 

@@ -86,6 +86,10 @@ describe('risktrail', () => {
     [['events', 'no-such-dir'], 'no-such-dir: no such file or directory'],
     [['events'], 'risktrail-data: no such file or directory'],
     [['events', '.'], 'no trail files (*.jsonl, *.jsonl.zst) in it'],
+    [['status', '.'], 'no trail files (*.jsonl, *.jsonl.zst) in it'],
+    [['kill', '.', '--actor', 'A', '--reason', 'r'], 'no trail files (*.jsonl, *.jsonl.zst) in it'],
+    [['kill', 'no-such-dir', '--actor', 'A', '--reason', 'r'], 'no-such-dir: no such file or directory'],
+    [['state', VECTORS, '--csv'], '--csv: expected --diff'],
     [['tail', 'no-such-dir'], 'no-such-dir: no such file or directory'],
     [['tail', '--lines', '-1'], "argument '-1' is invalid"],
     [['verify', 'no-such-dir'], 'no-such-dir: no such file or directory'],
@@ -142,6 +146,19 @@ describe('risktrail events', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('prints CSV with a column for each attribute that is there, limited and reversed', async () => {
+    const attributes = { 'trading.symbol': '=A,"B', 'order.note': 'x' };
+    put(segmentPath(dir, STREAM_A, 0), line(0) + line(1, { attributes }) + line(2, { body: 'late' }));
+    const { status, stdout } = await run(['events', dir, '--csv', '--reverse', '-n', '2']);
+    const [heading, ...rows] = stdout.trimEnd().split('\r\n');
+    expect(status).toBe(0);
+    expect(heading).toMatch(/^timestamp,event,category,.*,span_id,order\.note,trading\.symbol$/);
+    expect(rows).toEqual([
+      expect.stringMatching(/^2020-03-16T14:00:02.000000000Z,order.placed,.*,late,.*,,$/),
+      expect.stringMatching(/^2020-03-16T14:00:01.000000000Z,order.placed,.*,x,"'=A,""B"$/),
+    ]);
   });
 
   it('prints JSON lines, filtered, limited, reversed', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
-import { readBack, startTestTrail } from '../support/trail.ts';
+import { readBack, readTrail, startTestTrail } from '../support/trail.ts';
 import { killExchange } from '../support/venues/kill-exchange.ts';
 import { startKillVenue } from '../support/venues/kill-venue.ts';
 
@@ -195,6 +195,23 @@ describe('trail.armKillSwitch', () => {
     expect(actions).toEqual(['cancel a succeeded']);
   });
 
+  it('closes positions, too, where it is told to, and reports what a partial failure leaves', async () => {
+    const trail = await startTestTrail();
+    const venue = await startKillVenue({
+      ...{ open: ['a'], positions: { 'BTC/USDT': 2, 'ETH/USDT': -1 } },
+      script: { 'cancelOrder a': ['lost'], 'createOrder ETH/USDT': ['refused'] },
+    });
+    trail.armKillSwitch({ exchange: killExchange(venue.url), onHalted: true, flatten: true, attempts: 2, ...FAST });
+    trail.gate.demand({ source: 'portfolio_limits', state: 'HALTED', ...WHO });
+    const reported = async () => told(await readTrail(trail.dataDir)).some((one) => one.startsWith('report'));
+    await expect.poll(reported, { timeout: 30_000 }).toBe(true);
+    expect(venue.positions).toMatchObject({ 'BTC/USDT': 0, 'ETH/USDT': -1 });
+    const actions = told(await readBack(trail));
+    expect(actions).toEqual(expect.arrayContaining(['cancel a unknown', 'flatten m1 succeeded']));
+    expect(actions.filter((one) => one === 'flatten ETH/USDT failed')).toHaveLength(2);
+    expect(actions.at(-1)).toBe('report failed');
+  });
+
   it('refuses wrong options with the name of the field', async () => {
     const trail = await startTestTrail();
     expect(() => trail.armKillSwitch({ exchange: {}, deadMansSwitchMs: 5 })).toThrow(/deadMansSwitchMs/);
@@ -212,6 +229,17 @@ describe('trail.armKillSwitch', () => {
       .map((its) => `${its['risk.action']} ${its['risk.outcome']}`);
     expect(acts).toEqual(['arm succeeded', 'renew unknown', 'renew succeeded', 'disarm succeeded']);
     expect(venue.calls.at(-1)).toBe('cancelAllOrdersAfter 0');
+  });
+
+  it('a renewal without an answer holds up nothing, and is told as unknown', async () => {
+    const trail = await startTestTrail();
+    const venue = await startKillVenue({ script: { 'cancelAllOrdersAfter 1000': ['dropped', 'dropped', 'ok'] } });
+    trail.armKillSwitch({ exchange: killExchange(venue.url), deadMansSwitchMs: 1000 });
+    await expect.poll(() => venue.calls.length, { timeout: 30_000 }).toBeGreaterThan(3);
+    const acts = (await readBack(trail))
+      .filter(({ event }) => event === 'risk.dead_mans_switch')
+      .map((its) => `${its['risk.action']} ${its['risk.outcome']}`);
+    expect(acts).toEqual(['arm unknown', 'renew succeeded', 'disarm succeeded']);
   });
 
   it('says so where the exchange has no such switch', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createManualClock, type ManualClock } from '../../src/core/clock.ts';
-import type { CircuitBreakerOptions, RiskTrail, RiskTrailOptions } from '../../src/index.ts';
+import type { CircuitBreakerOptions, PortfolioLimitsOptions, RiskTrail, RiskTrailOptions } from '../../src/index.ts';
 import { readTrail, startTestTrail, temporaryDirectory } from '../support/trail.ts';
 
 // Each edge of a restart that is known to have bitten somebody, by its name. What kill -9 leaves is in restore-kill.test.ts.
@@ -229,6 +229,38 @@ describe('trailing stop', () => {
     },
   );
 
+  it('gap through the stop: what was told of it before the restart stands, and it fires no second time', async () => {
+    const { stops, dataDir } = await leave((one) => {
+      one.add(long);
+      one.tick('AAPL', 110);
+      expect(one.tick('AAPL', 80)).toMatchObject([{ action: 'TRIGGER', stopPrice: 108.9, gap: 28.9 }]);
+    });
+    expect(stops.tick('AAPL', 70)).toMatchObject([{ action: 'IGNORED' }]);
+    const fired = (await readTrail(dataDir)).filter(({ event }) => event === 'risk.trailing_stop.trigger');
+    expect(fired).toHaveLength(1);
+  });
+
+  it.each([
+    ['OHLC', true],
+    ['OLHC', false],
+  ] as const)('high and low within one bar, path %s: it decides for a restored stop, too', async (path, fires) => {
+    const { stops } = await leave((one) => {
+      one.add(long);
+      one.tick('AAPL', 110);
+    });
+    // The high lifts the stop to 110.88: the low fires it where it comes after.
+    const actions = stops.bar('AAPL', { open: 110, high: 112, low: 110, close: 111 }, { path });
+    expect(actions.some(({ action }) => action === 'TRIGGER')).toBe(fires);
+  });
+
+  it('zero entry price: it is refused, and a restart finds nothing of it', async () => {
+    const { stops } = await leave((one) => {
+      expect(one.add({ ...long, entryPrice: 0 })).toMatchObject({ accepted: false });
+    });
+    expect(stops.list()).toEqual([]);
+    expect(stops.add(long)).toMatchObject({ accepted: true });
+  });
+
   it('a trigger level of exactly 0 is a level after a restart, too', async () => {
     const one = service();
     const first = await one.start();
@@ -378,5 +410,54 @@ describe('portfolio limits', () => {
     expect(limits.checkEntry(flat, order).code).toBe('TRADING_REDUCING');
     const held = { equity: 10_000, positions: [{ symbol: 'AAPL', quantity: 10, price: 100 }] };
     expect(limits.checkEntry(held, { ...order, side: 'sell' }).allowed).toBe(true);
+  });
+
+  const held = (quantity: number) => ({ equity: 10_000, positions: [{ symbol: 'AAPL', quantity, price: 100 }] });
+
+  /** Limits of a service that was started again, with an order on its way from before. */
+  async function restored(settings: PortfolioLimitsOptions) {
+    const one = service();
+    const first = await one.start();
+    first
+      .portfolioLimits(settings)
+      .orderPlaced({ symbol: 'AAPL', side: 'buy', quantity: 20, orderId: 'o1', price: 100 });
+    await first.close();
+    one.clock.advance(10_000);
+    return { ...one, limits: (await one.start()).portfolioLimits(settings) };
+  }
+
+  it('an order that flips through zero: after a restart its closing part passes, the rest is held against the limits', async () => {
+    const { limits } = await restored({ orderQuantity: { max: 5 } });
+    const flip = limits.checkEntry(held(10), { ...order, side: 'sell', quantity: 30 });
+    expect(flip).toMatchObject({ decision: 'cap', quantity: 10, code: 'ORDER_QUANTITY_EXCEEDED' });
+    expect(limits.checkEntry(held(10), { ...order, side: 'sell', quantity: 15 })).toMatchObject({ decision: 'allow' });
+  });
+
+  it('reduce-only passes a limit that orders of before the restart have used up', async () => {
+    const { limits } = await restored({ totalExposure: { max: 2_000 } });
+    expect(limits.checkEntry(flat, order).code).toBe('TOTAL_EXPOSURE_EXCEEDED');
+    expect(limits.checkEntry(flat, { ...order, reduceOnly: true })).toMatchObject({ allowed: true, quantity: 10 });
+  });
+
+  it('stale or missing price: denied under its own code, also where a price of before the restart was good', async () => {
+    const { limits, clock } = await restored({ orderNotional: { max: 5_000 }, maxPriceAgeMs: 5_000 });
+    const { price: _, referencePrice: __, ...unpriced } = order;
+    expect(limits.checkEntry(flat, unpriced).code).toBe('PRICE_MISSING');
+    expect(limits.checkEntry(flat, { ...order, priceTimeMs: START }).code).toBe('PRICE_STALE');
+    expect(limits.checkEntry(flat, { ...order, priceTimeMs: clock.now() - 5_000 }).code).toBe('OK');
+  });
+
+  it('zero or negative equity: nothing is a share of it, whatever was used before the restart', async () => {
+    const { limits } = await restored({ positionPercent: { max: 50 } });
+    for (const equity of [0, -1]) {
+      expect(limits.checkEntry({ ...flat, equity }, order).code).toBe('EQUITY_NOT_POSITIVE');
+      expect(limits.checkEntry({ ...held(10), equity }, { ...order, side: 'sell' }).allowed).toBe(true);
+    }
+  });
+
+  it('equality at the limit: what was used before the restart and what comes may come to it, not beyond', async () => {
+    const { limits } = await restored({ totalExposure: { max: 3_000 } });
+    expect(limits.checkEntry(flat, { ...order, quantity: 10.01 }).code).toBe('TOTAL_EXPOSURE_EXCEEDED');
+    expect(limits.checkEntry(flat, order).code).toBe('OK');
   });
 });

@@ -112,6 +112,20 @@ describe('a request that is wrong', () => {
       detail: 'limt: unknown parameter (did you mean "limit"?)',
     });
     expect((await send('[]')).json).toMatchObject({ status: 400, code: 'OPTION_INVALID' });
+    // Other than those of an address, values of a body have a type.
+    const typed: readonly (readonly [object, string])[] = [
+      [{ output_file: false }, 'output_file: expected a value of type string, got false'],
+      [{ start_date: 20200301 }, 'start_date: expected a value of type string, got 20200301'],
+      [{ event_types: 'trade_exit' }, 'event_types: expected a list, got "trade_exit"'],
+      [{ event_types: ['trade_exit', 7] }, 'event_types.1: expected a value of type string, got 7'],
+    ];
+    for (const [body, detail] of typed) {
+      expect((await post(server, '/audit/export_logs', body)).json).toMatchObject({ status: 400, detail });
+    }
+    expect((await send('{"sql": "SELECT 1", "limit": "3"}')).json).toMatchObject({
+      status: 400,
+      detail: 'limit: expected a value of type number, got "3"',
+    });
     expect((await post(server, '/audit/export_logs', { event_types: ['nothing'] })).json).toMatchObject({
       status: 400,
       code: 'OPTION_INVALID',

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   accessSync,
   constants,
@@ -11,6 +12,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,6 +49,7 @@ async function build(): Promise<void> {
   const files: readonly string[] = ['package.json', ...MANIFEST.files.filter((name: string) => name !== 'dist')];
   for (const name of files) cpSync(join(ROOT, name), join(PACKAGE, name), { recursive: true });
   await exec(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(PACKAGE, 'dist')]);
+  await exec(process.execPath, [join(ROOT, 'scripts/bundle.ts')], { cwd: PACKAGE });
   const source = join(PACKAGE, 'src');
   symlinkSync(join(ROOT, 'src'), source);
   await exec(process.execPath, [join(ROOT, 'scripts/copy-assets.ts')], { cwd: PACKAGE });
@@ -121,6 +125,98 @@ describe('the built package', () => {
     const { stdout } = await node([command, 'events', TRAIL, '--event', 'risk.portfolio_limit.*', '--json']);
     expect(stdout).toContain('"risk.portfolio_limit.check"');
   });
+});
+
+describe('the built package under the flag', () => {
+  const flag = { OTEL_SERVICE_NAME: 'app' };
+
+  it('loads few files, and none of the SDK of OpenTelemetry, whose exporters wait for something to export', async () => {
+    writeFileSync(
+      join(APP, 'count.mjs'),
+      `import { registerHooks } from 'node:module';
+       const urls = [];
+       registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context)) });
+       process.on('exit', () => console.log(JSON.stringify(urls)));`,
+    );
+    const { stdout } = await node(['--import', './count.mjs', '--import', 'risktrail/register', '-e', '0'], {
+      ...flag,
+      RISKTRAIL_DATA_DIR: join(APP, 'counted'),
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+    });
+    const files = (JSON.parse(stdout) as string[]).filter((url) => url.startsWith('file:'));
+    const ours = files.filter((url) => url.includes('/risktrail/dist/'));
+    expect(ours.length).toBeGreaterThan(1);
+    expect(ours.length).toBeLessThanOrEqual(10);
+    const packages = new Set(files.map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1]));
+    expect([...packages].filter((name) => name?.startsWith('@opentelemetry/'))).toEqual(['@opentelemetry/api']);
+  });
+
+  it.each([
+    ['--import', 'risktrail/register'],
+    ['--require', 'risktrail/register'],
+  ])('by %s %s sees what a library does', async (...flags) => {
+    mkdirSync(join(APP, 'node_modules'), { recursive: true });
+    const library = join(APP, 'node_modules/opossum');
+    if (!existsSync(library)) symlinkSync(join(ROOT, 'node_modules/opossum'), library);
+    writeFileSync(
+      join(APP, 'breaker.cjs'),
+      `const CircuitBreaker = require('opossum');
+       const wait = () => {
+         if (globalThis[Symbol.for('risktrail.current')] === undefined) return setTimeout(wait, 5);
+         const breaker = new CircuitBreaker(async () => { throw new Error('down'); }, { name: 'venue', volumeThreshold: 1 });
+         breaker.fire().catch(() => breaker.shutdown());
+       };
+       wait();`,
+    );
+    const dataDir = join(APP, `flagged${flags[0]}`);
+    await node([...flags, 'breaker.cjs'], { ...flag, RISKTRAIL_DATA_DIR: dataDir });
+    const command = join(PACKAGE, MANIFEST.bin.risktrail);
+    expect((await node([command, 'verify', dataDir, '--strict'])).stdout).toContain('PASSED');
+    const { stdout } = await node([command, 'events', dataDir, '--json']);
+    expect(stdout).toContain('"risk.circuit_breaker.state_change"');
+  });
+
+  it('sends records, spans, metrics and log lines by its threads and exporters', async () => {
+    const program = `
+      const trail = globalThis[Symbol.for('risktrail.current')];
+      setInterval(() => trail.timed('work', () => trail.logger('app').info('line')), 20);`;
+    writeFileSync(join(APP, 'sending.mjs'), program);
+    const seen = new Map<string, string>();
+    const wanted = ['audit', 'lines', 'spans', 'metrics'];
+    const server = createServer((request, response) => {
+      let body = '';
+      request.setEncoding('latin1').on('data', (text: string) => {
+        body += text;
+      });
+      request.on('end', () => {
+        response.writeHead(200, { 'content-type': request.headers['content-type'] }).end();
+        if (request.url === '/v1/traces') seen.set('spans', body);
+        else if (request.url === '/v1/metrics') seen.set('metrics', body);
+        else seen.set(body.includes('audit.record.id') ? 'audit' : 'lines', body);
+        if (wanted.every((name) => seen.has(name))) child.kill();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const child = spawn(process.execPath, ['--import', 'risktrail/register', 'sending.mjs'], {
+      cwd: APP,
+      env: {
+        PATH: process.env['PATH'],
+        ...flag,
+        RISKTRAIL_DATA_DIR: join(APP, 'sending'),
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+        OTEL_METRIC_EXPORT_INTERVAL: '200',
+        OTEL_BSP_SCHEDULE_DELAY: '200',
+      },
+      stdio: ['ignore', 'inherit', 'inherit'],
+      timeout: 60_000,
+    });
+    await once(child, 'close');
+    server.closeAllConnections();
+    server.close();
+    expect([...seen.keys()].sort()).toEqual([...wanted].sort());
+    expect(seen.get('metrics')).toContain('risktrail.journal.records');
+  }, 90_000);
 });
 
 const CONSUMER = `

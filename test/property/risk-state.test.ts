@@ -401,6 +401,49 @@ describe('the risk state of all layers, under any history', () => {
     expect(folded(foldRiskState(forged))).toEqual(folded(foldRiskState(trail.events)));
   });
 
+  it('what a breaker of another library does is no state of the breaker of ours that has its name', () => {
+    const clock = createFakeHost({ startMs: START_MS }).clock;
+    const trail = new Trail();
+    const process = begin(clock, undefined);
+    process.host.takeSnapshots();
+    trail.take(process.host);
+    const before = folded(foldRiskState(trail.events)).breakers;
+    const foreign: RecordedEvent = {
+      ...trail.events.at(-1)!,
+      name: 'risk.circuit_breaker.state_change',
+      recordId: '01900000-0000-7000-8000-000000000001',
+      attributes: {
+        'risk.component': 'circuit_breaker:opossum',
+        'risk.circuit_breaker.name': 'broker',
+        'risk.circuit_breaker.state.old': 'CLOSED',
+        'risk.circuit_breaker.state.new': 'OPEN',
+        'risk.circuit_breaker.state.code': 1,
+      },
+    };
+    expect(folded(foldRiskState([...trail.events, foreign])).breakers).toEqual(before);
+  });
+
+  it('a snapshot of before orders said their venue does not disagree with the events that do', () => {
+    const attributes = {
+      'trading.symbol': 'AAPL',
+      'trading.side': 'buy',
+      'trading.quantity': 1,
+      'trading.venue': 'paper',
+    };
+    const intent = { name: 'order.intent', recordId: 'r1', timeMs: START_MS, attributes };
+    const [{ venue, ...order } = expect.fail('no order')] = foldRiskState([intent]).openOrders;
+    expect(venue).toBe('paper');
+    const snapshot = (orders: readonly object[]) => ({
+      ...{ name: 'risk.open_orders_snapshot', recordId: 'r2', timeMs: START_MS },
+      attributes: { 'risk.snapshot': { orders } },
+    });
+    // The first one of a process is what its events go on from; the next is compared.
+    const events = [intent, snapshot([order]), snapshot([order])];
+    expect(checkSnapshots(events)).toEqual([]);
+    expect(foldRiskState(events).openOrders).toEqual([{ ...order, venue }]);
+    expect(checkSnapshots([...events, snapshot([{ ...order, venue: 'other' }])])).toHaveLength(1);
+  });
+
   it('a process that does not say that it goes on began with nothing', () => {
     const clock = createFakeHost({ startMs: START_MS }).clock;
     const trail = new Trail();

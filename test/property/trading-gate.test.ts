@@ -49,7 +49,11 @@ describe('trading gate, under any history', () => {
         }
         const folded = host.events.reduce(foldTradingState, INITIAL_TRADING_STATE);
         expect(folded.demands).toEqual(host.gate.snapshot().demands);
-        expect(host.takeSnapshots()).toHaveLength(1);
+        const [round, ...told] = host.takeSnapshots();
+        expect(round!.name).toBe('risk.trading_state_snapshot');
+        const states = told.map(({ attributes }) => [attributes['risk.scope'], attributes['risk.trading_state.new']]);
+        const { global: _, ...scopes } = host.gate.snapshot().scopes;
+        expect(Object.fromEntries(states)).toEqual(scopes);
         expect(host.invalid).toEqual([]);
         expect(host.coerced).toEqual([]);
       }),

@@ -12,8 +12,7 @@ import { openTrail } from '../../src/analysis/index.ts';
 import { createSystemClock } from '../../src/core/clock.ts';
 import { runDemo } from '../../src/demo/main.ts';
 import { attributesOf, madeHistory, measureText, movedRecords, otlpRequests } from '../support/alert-history.ts';
-import { findStackBinary } from '../support/stack-binaries.ts';
-import { type Loki, startLoki } from '../support/stack-loki.ts';
+import { type AskedServer, askLoki, lacksServers } from '../support/stack-servers.ts';
 import { readTrail } from '../support/trail.ts';
 
 const clock = createSystemClock();
@@ -23,7 +22,7 @@ const SECONDS = 1000;
 const PACE = 1 / 20;
 const QUICK_RULES = ALERT_RULES.map((rule) => scaleRule(rule, PACE, 1));
 
-async function send(loki: Loki, events: readonly AlertEvent[]): Promise<void> {
+async function send(loki: AskedServer, events: readonly AlertEvent[]): Promise<void> {
   for (const request of otlpRequests(events, true)) {
     const answer = await fetch(`${loki.endpoint}/otlp/v1/logs`, {
       method: 'POST',
@@ -34,7 +33,7 @@ async function send(loki: Loki, events: readonly AlertEvent[]): Promise<void> {
   }
 }
 
-async function get<T>(loki: Loki, path: string): Promise<T> {
+async function get<T>(loki: AskedServer, path: string): Promise<T> {
   const answer = await fetch(`${loki.endpoint}${path}`);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${decodeURIComponent(path)}\n${text}`);
@@ -50,7 +49,7 @@ interface Answer {
   };
 }
 
-async function byLogql(loki: Loki, rule: AlertRule, atMs: number, streams: string): Promise<string[]> {
+async function byLogql(loki: AskedServer, rule: AlertRule, atMs: number, streams: string): Promise<string[]> {
   const parameters = new URLSearchParams({
     query: measureLogql(rule, { streams }),
     time: `${BigInt(Math.round(atMs)) * 1_000_000n}`,
@@ -76,12 +75,12 @@ function streamed(rules: readonly AlertRule[], events: readonly AlertEvent[], at
   return measured;
 }
 
-describe.skipIf(findStackBinary('loki').path === undefined)('alert rules in a real Loki', () => {
+describe.skipIf(lacksServers('loki'))('alert rules in a real Loki', () => {
   let directory: string;
-  let loki: Loki;
+  let loki: AskedServer;
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'risktrail-alerts-'));
-    loki = await startLoki(directory);
+    loki = await askLoki(directory);
   }, 120_000);
   afterAll(async () => {
     await loki?.stop();

@@ -15,13 +15,19 @@ import {
 } from '../../grafana/src/logql.ts';
 import type { AlertEvent } from '../../src/alerting/rule.ts';
 import { openTrail } from '../../src/analysis/index.ts';
+import { EVENTS } from '../../src/catalog/events.ts';
+import { EVENT_FAMILIES, FAMILY_LABEL, GRAVE_LABEL } from '../../src/catalog/families.ts';
 import { createSystemClock } from '../../src/core/clock.ts';
 import { madeHistory, otlpRequests } from '../support/alert-history.ts';
 import { demoRecords, movedTo, otlpRequest } from '../support/dashboard-records.ts';
 import { filledIn, readDashboards, type Target } from '../support/dashboards.ts';
-import { findStackBinary } from '../support/stack-binaries.ts';
-import { type Collector, startCollector } from '../support/stack-collector.ts';
-import { type Loki, startLoki } from '../support/stack-loki.ts';
+import {
+  type AskedCollector,
+  type AskedServer,
+  askCollector,
+  askLoki,
+  lacksServers,
+} from '../support/stack-servers.ts';
 
 const clock = createSystemClock();
 const MINUTE_MS = 60_000;
@@ -37,8 +43,6 @@ const SYMBOLS = 500;
 const BATCH = 50;
 /** Lines of a Collector's file hold whole batches, which SQL takes apart in memory. */
 const SQL_MEMORY_BYTES = 2 ** 31;
-
-const missing = (['otelcol', 'loki'] as const).some((name) => findStackBinary(name).path === undefined);
 
 /** Of what neither the demo's days nor the history of alerts hold an example, one. */
 function rareEvents(endMs: number): readonly AlertEvent[] {
@@ -135,10 +139,10 @@ interface Vector {
   readonly value: readonly [number, string];
 }
 
-describe.skipIf(missing)('the dashboards over a real Collector and a real Loki', () => {
+describe.skipIf(lacksServers('otelcol', 'loki'))('the dashboards over a real Collector and a real Loki', () => {
   let directory: string;
-  let loki: Loki;
-  let collector: Collector;
+  let loki: AskedServer;
+  let collector: AskedCollector;
   let endMs: number;
   let sent = 0;
 
@@ -179,10 +183,8 @@ describe.skipIf(missing)('the dashboards over a real Collector and a real Loki',
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'risktrail-dashboards-'));
     // What is older than some hours is in its memory, too: it has just begun.
-    loki = await startLoki(directory, { LOKI_QUERY_INGESTERS_WITHIN: '168h' });
-    collector = await startCollector(directory, {
-      env: { LOKI_ENDPOINT: `${loki.endpoint}/otlp`, QUEUE_BYTES: '500000000' },
-    });
+    loki = await askLoki(directory, { LOKI_QUERY_INGESTERS_WITHIN: '168h' });
+    collector = await askCollector(directory, loki);
     endMs = Math.floor(clock.now()) - 10_000;
     const demo = movedTo(await demoRecords(join(directory, 'demo'), 250), endMs, 50 * MINUTE_MS);
     const arrived = demo.filter((_, index) => !LOST.has(index));
@@ -250,7 +252,7 @@ describe.skipIf(missing)('the dashboards over a real Collector and a real Loki',
     'counts are what SQL counts in the audit file: $what',
     async ({ chosen }) => {
       expect(dashboards().size).toBeGreaterThan(0);
-      await using trail = openTrail(collector.auditDirectory, { memoryBytes: SQL_MEMORY_BYTES });
+      await using trail = openTrail(collector.auditFiles(), { memoryBytes: SQL_MEMORY_BYTES });
       const parameters = {
         from: `${BigInt(endMs - RANGE_S * 1000) * 1_000_000n}`,
         to: `${BigInt(endMs) * 1_000_000n}`,
@@ -302,7 +304,8 @@ describe.skipIf(missing)('the dashboards over a real Collector and a real Loki',
   });
 
   it('keeps to fewer than 50 streams with 20 strategies and 500 symbols', async () => {
-    // Every strategy trades every symbol.
+    // Every strategy trades every symbol, and every event of the catalogue comes, grave and not.
+    const names = Object.keys(EVENTS);
     const busy = Array.from({ length: STRATEGIES * SYMBOLS }, (_, index): AlertEvent => {
       const attributes = {
         'trading.symbol': `SYM${index % SYMBOLS}`,
@@ -312,9 +315,9 @@ describe.skipIf(missing)('the dashboards over a real Collector and a real Loki',
       };
       const timeMs = endMs - 40 * MINUTE_MS + index;
       return {
-        name: 'order.intent',
+        name: names[index % names.length]!,
         timeMs,
-        severityNumber: 9,
+        severityNumber: index % (2 * names.length) < names.length ? 9 : 13,
         service: 'busy-bot',
         recordId: `busy-${index}`,
         attributes,
@@ -326,10 +329,13 @@ describe.skipIf(missing)('the dashboards over a real Collector and a real Loki',
     sent += busy.length;
     await allInLoki();
     const start = `${BigInt(endMs - RANGE_S * 1000) * 1_000_000n}`;
-    const parameters = new URLSearchParams({ 'match[]': '{service_name=~".+"}', start });
+    const parameters = new URLSearchParams({ 'match[]': '{service_name="busy-bot"}', start });
     const answer = await fetch(`${loki.endpoint}/loki/api/v1/series?${parameters}`);
-    const { data } = (await answer.json()) as { data: readonly object[] };
-    expect(data.length).toBeGreaterThan(3);
+    const { data } = (await answer.json()) as { data: readonly Readonly<Record<string, string>>[] };
+    expect(new Set(data.flatMap((labels) => Object.keys(labels)))).toEqual(
+      new Set(['service_name', FAMILY_LABEL, GRAVE_LABEL]),
+    );
+    expect(data.length).toBe(2 * EVENT_FAMILIES.length);
     expect(data.length).toBeLessThan(50);
   });
 });

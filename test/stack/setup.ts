@@ -1,7 +1,9 @@
 /** Before the tests of the stack: finds or builds the servers, or says in a line what is passed over. */
 import { stackBinary } from '../support/stack-binaries.ts';
+import { composeStack } from '../support/stack-servers.ts';
 
 export default async function setup(): Promise<void> {
+  if (composeStack() !== undefined) return;
   for (const server of ['otelcol', 'loki'] as const) {
     const binary = await stackBinary(server);
     if (binary.path === undefined) console.warn(`Tests are passed over: ${binary.reason}.`);

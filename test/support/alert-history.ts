@@ -4,6 +4,8 @@ import type { AlertEvent, AlertRule } from '../../src/alerting/rule.ts';
 import { recordTimeMs } from '../../src/analysis/alerts.ts';
 import type { FlatRecord } from '../../src/analysis/flat-record.ts';
 import { FLAT_MEMBERS } from '../../src/analysis/flat-record.ts';
+import { SEVERITY_NUMBERS } from '../../src/catalog/define.ts';
+import { familyLabels } from '../../src/catalog/families.ts';
 
 /** A generator of numbers from 0 to below 1, the same for the same seed. */
 export function randomFrom(seed: number): () => number {
@@ -27,6 +29,10 @@ const MAKERS: Readonly<Record<string, (random: () => number) => Attributes>> = {
     return { 'risk.trading_state.code': code, 'risk.scope': r() < 0.7 ? 'global' : 'symbol:AAPL' };
   },
   'risk.trading_state_snapshot': (r) => ({ 'risk.trading_state.code': Math.floor(r() * 3) }),
+  'risk.trading_state_scope_snapshot': (r) => ({
+    'risk.trading_state.code': Math.floor(r() * 3),
+    'risk.scope': 'symbol:AAPL',
+  }),
   'risk.circuit_breaker.state_change': (r) => {
     const code = Math.floor(r() * 5);
     return {
@@ -93,6 +99,19 @@ const ERRORS: ReadonlySet<string> = new Set([
   'alert.raised',
 ]);
 
+/** Grave enough for a stream of their own in Loki, beside that of other events of the same group. */
+const WARNINGS: ReadonlySet<string> = new Set([
+  'risk.trading_state_change',
+  'risk.circuit_breaker.state_change',
+  'risk.portfolio_limit.rejection',
+  'risk.trailing_stop.trigger',
+]);
+
+function severityOf(name: string): number {
+  if (ERRORS.has(name)) return SEVERITY_NUMBERS.ERROR;
+  return WARNINGS.has(name) ? SEVERITY_NUMBERS.WARN : SEVERITY_NUMBERS.INFO;
+}
+
 /** A bit more than a day. */
 const SPAN_MS = 26 * 3_600_000;
 
@@ -108,7 +127,7 @@ export function madeHistory(endMs: number, seed: number, count: number, spanMs =
     return {
       name,
       timeMs,
-      severityNumber: ERRORS.has(name) ? 17 : 9,
+      severityNumber: severityOf(name),
       service: random() < 0.8 ? 'bot' : 'other-bot',
       recordId: `made-${seed}-${index}`,
       attributes: MAKERS[name]!(random),
@@ -143,7 +162,7 @@ const nanosOf = (ms: number): string => `${BigInt(Math.round(ms * 1000)) * 1000n
 
 /**
  * Requests of OTLP/JSON, one for each service.
- * @param named whether the event's name is an attribute, too, as the Collector makes it for Loki
+ * @param named whether the event's name and family are attributes, too, as the Collector makes them for Loki
  */
 export function otlpRequests(events: readonly AlertEvent[], named = false): readonly object[] {
   return [...Map.groupBy(events, ({ service }) => service)].map(([service, own]) => ({
@@ -158,7 +177,11 @@ export function otlpRequests(events: readonly AlertEvent[], named = false): read
               severityNumber,
               eventName: name,
               body: { stringValue: `${name} ${recordId}` },
-              attributes: Object.entries({ ...attributes, ...ids(recordId), event_name: named ? name : undefined })
+              attributes: Object.entries({
+                ...attributes,
+                ...ids(recordId),
+                ...(named && { event_name: name, ...familyLabels(name, severityNumber) }),
+              })
                 .filter(([, value]) => value !== undefined)
                 .map(([key, value]) => ({ key, value: anyValue(value) })),
             })),

@@ -8,10 +8,17 @@ export interface Target {
   readonly refId: string;
   readonly datasource: { readonly uid: string };
   readonly expr?: string;
+  readonly legendFormat?: string;
   /** TraceQL, or a trace id. */
   readonly query?: string;
   readonly queryType: string;
 }
+
+/** A word and a colour for each value, for a span of values, or for none. */
+export type Mapping =
+  | { readonly type: 'value'; readonly options: Readonly<Record<string, { text: string; color: string }>> }
+  | { readonly type: 'range'; readonly options: { readonly result: { text: string; color: string } } }
+  | { readonly type: 'special'; readonly options: { readonly match: string; readonly result: { color: string } } };
 
 export interface DashboardPanel {
   readonly id: number;
@@ -21,20 +28,23 @@ export interface DashboardPanel {
   readonly datasource: { readonly type: string; readonly uid: string };
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly repeat?: string;
+  /** A range of its own: `now/d`, `24h`. */
+  readonly timeFrom?: string;
   readonly targets?: readonly Target[];
   readonly transformations?: readonly {
     readonly id: string;
-    readonly options: { readonly includeByName?: Readonly<Record<string, boolean>> };
+    readonly options: { readonly include?: { readonly names: readonly string[] } };
   }[];
   readonly fieldConfig: {
     readonly defaults: {
       readonly unit?: string;
       readonly noValue?: string;
-      readonly mappings?: readonly { readonly options: Readonly<Record<string, { text: string; color: string }>> }[];
+      readonly mappings?: readonly Mapping[];
       readonly thresholds?: { readonly steps: readonly { readonly value: number | null; readonly color: string }[] };
       readonly links?: readonly { readonly title: string; readonly url: string }[];
     };
     readonly overrides: readonly {
+      readonly matcher: { readonly id: string; readonly options: string };
       readonly properties: readonly { readonly id: string; readonly value: unknown }[];
     }[];
   };

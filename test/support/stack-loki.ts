@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findStackBinary } from './stack-binaries.ts';
-import { freePorts, StackProcess } from './stack-server.ts';
+import { freePorts, type ProcessUsage, StackProcess } from './stack-server.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const LOKI_CONFIG = fileURLToPath(new URL('../../grafana/loki.yaml', import.meta.url));
@@ -14,6 +14,8 @@ export interface Loki {
   readonly endpoint: string;
   /** What it printed. */
   readonly logFile: string;
+  /** What the process that runs has used. */
+  usage(): ProcessUsage;
   /** As `kill -9`. */
   kill(): Promise<void>;
   /** Starts it again on the same ports and files. */
@@ -67,6 +69,7 @@ export async function startLoki(
   return {
     endpoint,
     logFile,
+    usage: () => server.usage(),
     kill: () => server.kill(),
     start: () => server.start(),
     stop: () => server.stop(),

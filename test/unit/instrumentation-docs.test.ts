@@ -1,20 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EVENTS } from '../../src/catalog/events.ts';
 import { INSTRUMENTATIONS } from '../../src/instrumentation/index.ts';
+import { ONLY_MAJOR } from '../support/previous-majors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const require = createRequire(import.meta.url);
 const page = readFileSync(join(ROOT, 'docs/instrumentations.md'), 'utf8');
 
-/** The rows of the table: library, tested version, events. */
+/** The rows of the table: library, tested versions, events. */
 const rows = [...page.matchAll(/^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| [^|]+ \|$/gm)].map(
   ([, library, version, recorded]) => ({
     library: library!,
     version: version!.trim(),
-    events: [...recorded!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
+    events: [...recorded!.matchAll(/`([^`@]+)`/g)].map(([, name]) => name!),
+    spans: [...recorded!.matchAll(/`(@[^`]+)`/g)].map(([, name]) => name!),
   }),
 );
 
@@ -33,19 +33,20 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ...{ alpaca: '@alpacahq/alpaca-trade-api', bybit: 'bybit-api', ib: '@stoqey/ib' },
 };
 
-function installedVersion(named: string): string {
+const dependenciesOf = (path: string): Readonly<Record<string, string | undefined>> => {
+  const read = JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as Record<string, Record<string, string> | undefined>;
+  return { ...read['dependencies'], ...read['devDependencies'] };
+};
+const current = dependenciesOf('package.json');
+const previous = dependenciesOf('test/previous-majors/package.json');
+
+/** The versions that the tests run with: the current one, and where there is one the previous. */
+function testedVersions(named: string): string {
+  if (named === 'console' || named === 'http') return 'Node 24';
   const library = PACKAGES[named] ?? named;
-  if (library === 'console' || library === 'http') return 'Node 24';
-  // Not all packages export it.
-  const path = require.resolve.paths(library)!.map((folder) => join(folder, library, 'package.json'));
-  for (const one of path) {
-    try {
-      return (JSON.parse(readFileSync(one, 'utf8')) as { version: string }).version;
-    } catch {
-      // In the next folder.
-    }
-  }
-  throw new Error(`${library} is not installed`);
+  // Both of one library stand in that package.
+  const newest = current[library] ?? previous[`${library}-current`]?.replace(`npm:${library}@`, '');
+  return [newest, previous[library]].filter((version) => version !== undefined).join(' and ');
 }
 
 describe('the table of instrumentations', () => {
@@ -53,9 +54,25 @@ describe('the table of instrumentations', () => {
     expect(rows.map(({ library }) => library).sort()).toEqual([...INSTRUMENTATIONS].sort());
   });
 
-  it.each(rows)('names the version of $library that the tests run with', ({ library, version }) => {
-    expect(version).toBe(installedVersion(library));
+  it.each(rows)('names the versions of $library that the tests run with', ({ library, version }) => {
+    expect(version).toMatch(/\d/);
+    expect(version).toBe(testedVersions(library));
+    const oldOnly = (PACKAGES[library] ?? library) in previous || ONLY_MAJOR.includes(library);
+    expect(oldOnly || version === 'Node 24').toBe(true);
   });
+
+  it.each(['express', 'fastify'])('names the versions of %s', (library) => {
+    const row = page.split('\n').find((line) => line.startsWith('| `http` |'))!;
+    expect(row).toContain(`${library[0]!.toUpperCase()}${library.slice(1)} (${testedVersions(library)})`);
+  });
+
+  it.each(rows.filter(({ spans }) => spans.length > 0))(
+    'names the package that makes the spans of $library',
+    ({ library, spans }) => {
+      expect(spans).toEqual([`@opentelemetry/instrumentation-${library}`]);
+      expect(current[spans[0]!]).toBeDefined();
+    },
+  );
 
   it.each(rows.filter(({ events }) => events.length > 0))(
     'names events of $library that tests see',

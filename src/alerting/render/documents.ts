@@ -111,7 +111,7 @@ function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: Docu
   return {
     uid: `risktrail-${rule.id.replaceAll('_', '-')}`,
     title: ruleName(rule),
-    condition: 'B',
+    condition: 'C',
     data: [
       {
         refId: 'A',
@@ -125,6 +125,7 @@ function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: Docu
           queryType: 'instant',
         },
       },
+      // Not every version takes the answer of an instant query for a number, and none compares a series.
       {
         refId: 'B',
         relativeTimeRange: { from: 0, to: 0 },
@@ -132,8 +133,20 @@ function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: Docu
         model: {
           refId: 'B',
           datasource: { type: '__expr__', uid: '__expr__' },
-          type: 'threshold',
+          type: 'reduce',
+          reducer: 'last',
           expression: 'A',
+        },
+      },
+      {
+        refId: 'C',
+        relativeTimeRange: { from: 0, to: 0 },
+        datasourceUid: '__expr__',
+        model: {
+          refId: 'C',
+          datasource: { type: '__expr__', uid: '__expr__' },
+          type: 'threshold',
+          expression: 'B',
           conditions: [{ evaluator: { type, params } }],
         },
       },
@@ -142,7 +155,7 @@ function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: Docu
     noDataState: 'OK',
     execErrState: 'Error',
     for: durationText(rule.forMs),
-    annotations: annotations(rule, '$values.A.Value'),
+    annotations: annotations(rule, '$values.B.Value'),
     labels: labels(rule),
     isPaused: false,
   };

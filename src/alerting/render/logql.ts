@@ -3,12 +3,13 @@
  * the name of the event is `event_name`.
  */
 import { SEVERITY_NUMBERS } from '../../catalog/define.ts';
+import { eventFamily, FAMILY_LABEL, familiesOf, GRAVE_FROM, GRAVE_LABEL, GRAVE_VALUE } from '../../catalog/families.ts';
 import { ALERT_FAMILY } from '../match.ts';
 import type { AlertRule, EventSelector, EventSet, EventValue, Predicate } from '../rule.ts';
 
 /** How rules are rendered. */
 export interface LogqlOptions {
-  /** Streams that are looked at. @default `{service_name=~".+"}` */
+  /** Streams that are looked at; each query adds the families of its events. @default `{service_name=~".+"}` */
   readonly streams?: string;
 }
 
@@ -72,6 +73,19 @@ function filterText(set: EventSet): string {
   return set.map((selector) => `(${selectorParts(selector).join(' and ')})`).join(' or ');
 }
 
+/** The streams among some that may hold a set's events. */
+function streamsOf(streams: string, set: EventSet): string {
+  const names = set.map(({ events }) => events);
+  const family = names.every((events) => events !== undefined)
+    ? anyOf(FAMILY_LABEL, familiesOf(names.flat()))
+    : `${FAMILY_LABEL}!=${quoted(eventFamily(ALERT_FAMILY))}`;
+  const isGrave = set.every(
+    ({ minSeverity }) => minSeverity !== undefined && SEVERITY_NUMBERS[minSeverity] >= GRAVE_FROM,
+  );
+  const grave = isGrave ? `, ${GRAVE_LABEL}=${quoted(GRAVE_VALUE)}` : '';
+  return streams.replace(/\}$/, `, ${family}${grave}}`);
+}
+
 class Renderer {
   readonly #rule: AlertRule;
   readonly #streams: string;
@@ -86,6 +100,8 @@ class Renderer {
   /** Log query of a set's events, groups completed. */
   #logs(...sets: readonly EventSet[]): string {
     const filters = sets.map((set) => ` | ${filterText(set)}`).join('');
+    // Of several sets, which all must hold, the first is the widest.
+    const streams = streamsOf(this.#streams, sets[0]!);
     const defaults = this.#rule.groupBy
       .filter(({ or }) => or !== undefined)
       .map(({ attribute, or }) => {
@@ -93,7 +109,7 @@ class Renderer {
         return ` | label_format ${label}=\`{{ if .${label} }}{{ .${label} }}{{ else }}${or}{{ end }}\``;
       })
       .join('');
-    return `${this.#streams}${filters}${defaults}`;
+    return `${streams}${filters}${defaults}`;
   }
 
   /** Events without the number are left out: an absent label would count as 0. */

@@ -4,13 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { findTrailFiles } from '../../audit/read/files.ts';
 import { readRecords } from '../../audit/read/reader.ts';
+import { ProgressCount } from '../../audit/verify/progress-count.ts';
 import { describeValue, RiskTrailError } from '../../core/errors.ts';
 import { fileSink, textOfValue } from '../export.ts';
 import type { RecordFilter } from '../filter.ts';
@@ -18,6 +18,8 @@ import { FLAT_MEMBERS, type FlatRecord, toFlatRecord } from '../flat-record.ts';
 import { SeenRecords } from '../seen-records.ts';
 import { literal } from '../sql/columns.ts';
 import { createInstance, loadDuckDb } from '../sql/duckdb.ts';
+import { makeTemporaryDirectory, removeTemporaryDirectory } from '../temporary-directory.ts';
+import type { ReadProgress } from '../trail-query.ts';
 
 /** What folders are made by. */
 export const PARTITIONS = ['day', 'service'] as const;
@@ -131,6 +133,8 @@ export interface LakeOptions {
   readonly filter?: RecordFilter | undefined;
   /** The filters in words: a lake has one set of them. */
   readonly filterText?: string;
+  /** Told of each file of the trail that is done. */
+  readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
 }
 
 /**
@@ -142,13 +146,14 @@ export interface LakeOptions {
 export async function writeLake(
   paths: readonly string[],
   directory: string,
-  { partition, filter, filterText = '' }: LakeOptions,
+  { partition, filter, filterText = '', onProgress }: LakeOptions,
 ): Promise<LakeResult> {
   const { records: files } = await findTrailFiles(paths);
   if (files.length === 0) throw new RiskTrailError('NO_TRAIL_FILES', { path: paths.join(', ') });
   const duckdb = await loadDuckDb();
   const state = await readState(directory, partition, filterText);
-  const temporary = await mkdtemp(join(tmpdir(), 'risktrail-lake-'));
+  const progress = onProgress === undefined ? undefined : await ProgressCount.of(files, onProgress);
+  const temporary = await makeTemporaryDirectory('lake');
   const instance = await createInstance(duckdb, { memory_limit: '512MiB', temp_directory: temporary });
   const connection = await instance.connect();
   const seen = new SeenRecords();
@@ -163,6 +168,7 @@ export async function writeLake(
       const known = state.sources[name];
       if (known?.digest === digest) {
         unchanged++;
+        progress?.end(files.indexOf(file), records);
         continue;
       }
       const groups = await collect(file, temporary, partition, filter, seen);
@@ -179,6 +185,7 @@ export async function writeLake(
       for (const old of known?.files ?? []) if (!made.includes(old)) await rm(join(directory, old), { force: true });
       state.sources[name] = { digest, files: made };
       await writeState(directory, state);
+      progress?.end(files.indexOf(file), records);
     }
     return { records, written, unchanged };
   } catch (error) {
@@ -188,7 +195,7 @@ export async function writeLake(
   } finally {
     connection.closeSync();
     instance.closeSync();
-    await rm(temporary, { recursive: true, force: true });
+    await removeTemporaryDirectory(temporary);
   }
 }
 

@@ -1,6 +1,7 @@
 /** A sweep as one HTML page that needs nothing else: a heat map for each figure as SVG, and every number as a table. */
 import type { ParameterValue } from './parameters.ts';
 import type { SweepResult, SweepRow } from './replay.ts';
+import { type SweepFigure, sweepTable } from './sweep-table.ts';
 
 const FIGURES = [
   ['result', 'Result at recorded prices'],
@@ -11,19 +12,7 @@ const FIGURES = [
   ['calls_refused', 'Calls refused'],
   ['differences', 'Decisions that come out otherwise'],
   ['unknown', 'Of which nothing can be known'],
-] as const;
-const COLUMNS = [
-  ...([
-    'halts',
-    'reductions',
-    'halted_minutes',
-    'stops_fired',
-    'orders_denied',
-    'orders_cut',
-    'calls_refused',
-  ] as const),
-  ...(['positions_closed', 'positions_open', 'result', 'differences', 'unknown'] as const),
-];
+] as const satisfies readonly (readonly [SweepFigure, string])[];
 
 const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`).replace(/\p{Cc}/gu, ' ');
@@ -106,28 +95,14 @@ ${parts.join('\n')}
 }
 
 function table(sweep: SweepResult): string {
-  const axes = sweep.axes.map(({ parameter }) => parameter);
-  const head = [...axes, ...COLUMNS.map((name) => name.replaceAll('_', ' '))];
-  const recorded = COLUMNS.map((name) =>
-    name === 'differences' || name === 'unknown' ? '' : numberText(sweep.recorded[name]),
-  );
-  const row = (heads: readonly string[], cells: readonly string[]) =>
-    `<tr>${heads.map((one) => `<th scope="row">${escapeHtml(one)}</th>`).join('')}${cells.map((one) => `<td>${one}</td>`).join('')}</tr>`;
-  const body = sweep.rows.map((one) =>
-    row(
-      axes.map((name) => textOf(one.parameters[name])),
-      COLUMNS.map((name) => numberText(one[name])),
-    ),
-  );
+  const { headings, recorded, rows } = sweepTable(sweep);
+  const row = (settings: readonly string[], figures: readonly (number | null)[]) =>
+    `<tr>${settings.map((one) => `<th scope="row">${escapeHtml(one)}</th>`).join('')}${figures.map((one) => `<td>${one === null ? '' : numberText(one)}</td>`).join('')}</tr>`;
   return `<div class="scroll"><table>
 <caption>Every setting; the first row is what was recorded</caption>
-<thead><tr>${head.map((one) => `<th scope="col">${escapeHtml(one)}</th>`).join('')}</tr></thead>
+<thead><tr>${headings.map((one) => `<th scope="col">${escapeHtml(one)}</th>`).join('')}</tr></thead>
 <tbody>
-${row(
-  axes.map((_, at) => (at === 0 ? 'recorded' : '')),
-  recorded,
-)}
-${body.join('\n')}
+${[recorded, ...rows].map(({ settings, figures }) => row(settings, figures)).join('\n')}
 </tbody>
 </table></div>`;
 }

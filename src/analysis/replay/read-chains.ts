@@ -2,7 +2,7 @@
 import { RiskTrailError } from '../../core/errors.ts';
 import { RiskStateFold } from '../../risk/risk-state.ts';
 import type { FlatRecord } from '../flat-record.ts';
-import { queryTrail } from '../trail-query.ts';
+import { queryTrail, type ReadProgress } from '../trail-query.ts';
 import { ChainBuilder } from './chain-builder.ts';
 import type { RecordedChain } from './steps.ts';
 
@@ -11,8 +11,8 @@ interface ReadChainsOptions {
   /** Timestamps with nine digits of the second, as `parseBound` gives them. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
-  /** Told how many records were read. */
-  readonly onProgress?: ((records: number) => void) | undefined;
+  /** Told how far reading has come. */
+  readonly onRead?: ((progress: ReadProgress) => void) | undefined;
 }
 
 interface Row {
@@ -30,12 +30,9 @@ export async function readChains(
   paths: readonly string[],
   options: ReadChainsOptions = {},
 ): Promise<readonly RecordedChain[]> {
-  const { from, to, onProgress } = options;
+  const { from, to, onRead } = options;
   const rows = new Map<string, Row>();
-  let records = 0;
-  for await (const batch of queryTrail(paths)) {
-    records += batch.length;
-    onProgress?.(records);
+  for await (const batch of queryTrail(paths, { onProgress: onRead })) {
     for (const record of batch) {
       const { stream, event, timestamp } = record;
       if (stream === null || event === null || (to !== undefined && timestamp > to)) continue;

@@ -5,6 +5,7 @@
 import { type Clock, createSystemClock } from '../../core/clock.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { parseBound } from '../time-bound.ts';
+import type { ReadProgress } from '../trail-query.ts';
 import { checkChains, type ReplayCheck } from './check.ts';
 import { compareChains, figuresOf, type ReplayComparison, type SweepFigures } from './compare.ts';
 import {
@@ -25,8 +26,8 @@ export interface ReplayRange {
   readonly to?: string | undefined;
   /** From whose wall time `24h` counts back. @default the machine's */
   readonly clock?: Clock | undefined;
-  /** Told how far reading has come (`total` 0), then the settings of a sweep. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Told how far the reading of the trail has come. */
+  readonly onRead?: ((progress: ReadProgress) => void) | undefined;
 }
 
 export interface ReplayOptions extends ReplayRange {
@@ -39,6 +40,8 @@ export interface SweepOptions extends ReplayRange {
   readonly sweep: readonly (string | SweepAxis)[];
   /** Parameters that are other than recorded in every setting. */
   readonly set?: ParameterValues | readonly string[] | undefined;
+  /** Told how many of the settings are done, once the trail was read. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** What a replay with other parameters came to. */
@@ -131,11 +134,11 @@ const valuesOf = (given: ParameterValues | readonly string[]): ParameterValues =
   Array.isArray(given) ? parseSettings(given) : (given as ParameterValues);
 
 function chainsOf(paths: string | readonly string[], range: ReplayRange): Promise<readonly RecordedChain[]> {
-  const { from, to, clock = createSystemClock(), onProgress } = range;
+  const { from, to, clock = createSystemClock(), onRead } = range;
   return readChains(typeof paths === 'string' ? [paths] : paths, {
     from: from === undefined ? undefined : parseBound('--from', from, 'from', clock),
     to: to === undefined ? undefined : parseBound('--to', to, 'to', clock),
-    onProgress: onProgress === undefined ? undefined : (records) => onProgress(records, 0),
+    onRead,
   });
 }
 

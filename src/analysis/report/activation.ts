@@ -117,7 +117,7 @@ export const activation: SectionMaker = {
       'risk.trailing_stop.trigger',
     ],
   },
-  async make(query): Promise<ReportSection> {
+  async make({ query }): Promise<ReportSection> {
     const seen = await prices(query);
     const stops = await recorded(query);
     const rows = (['as recorded', ...TRIED] as const).map((tried) => {

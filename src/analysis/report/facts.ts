@@ -1,7 +1,7 @@
 /** The table `facts` of a report: one pass over the trail, one row a record, and of it the columns that the report needs. */
 import type { AttributeName } from '../../catalog/attributes.ts';
 import { eventSql, literal, textOf, typedSql } from '../sql/columns.ts';
-import type { FactPass } from '../sql/trail-database.ts';
+import type { FactPass } from '../sql/fact-tables.ts';
 import { OF_LINE, sparselyDecodedSql, textOfBodySql } from '../sql/views.ts';
 
 /** Column of `facts` → attribute. Rows of other events have NULL there. */
@@ -114,24 +114,22 @@ export function factPass(needs: readonly FactNeeds[], bounds: FactBounds): FactP
     ...looked.slice(events.length === 0 ? 0 : 1),
   ];
   const all = byAttribute.length > 0 || needs.some((one) => one.streams);
-  const where = [
-    ...(everything ? [] : [`(${rowsOf.join(' OR ') || 'false'})`]),
-    ...(bounds.from === undefined && bounds.to === undefined
+  const times =
+    bounds.from === undefined && bounds.to === undefined
       ? []
-      : [`time_unix_nano BETWEEN ${bounds.from ?? 0} AND ${bounds.to ?? LAST_NANOS}`]),
-  ];
+      : [`time_unix_nano BETWEEN ${bounds.from ?? 0} AND ${bounds.to ?? LAST_NANOS}`];
+  const where = [...(everything ? [] : [`(${rowsOf.join(' OR ') || 'false'})`]), ...times];
   const lines = [
     ...[...events, ...counted].map((event) => mayHold(event.endsWith('.') ? `"${event}` : `"${event}"`)),
     ...(errors ? [ERROR_LINE] : []),
     ...(durations ? [mayHold('"timing.duration_ms"')] : []),
   ].join(' OR ');
   const texts = columns.map((name) => textOf(FACT_COLUMNS[name]));
-  const isWanted = all ? 'true' : `coalesce(${inCache(looked).join(' OR ') || 'false'}, false)`;
-  const cachedWhere = [...inCache(where), ...byCachedAttribute(bounds)].join(' AND ') || 'true';
+  const cachedRows = inCache(everything ? [] : [`(${rowsOf.join(' OR ') || 'false'})`]);
   return {
     // One list of the wanted texts, and none for most records: thirty columns of nothing would cost more than the rest.
     pass: ({ records, place, key, whole }) =>
-      `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, ${key} AS record_key, odd,
+      `SELECT event, time_unix_nano, severity_number, sequence, stream, ${key} AS record_key, odd,
          ${errors ? `CASE WHEN ${ERROR} THEN ${textOfBodySql(place)} END` : 'NULL'} AS body,
          ${texts.length === 0 ? 'NULL' : `CASE WHEN wanted THEN [${texts.join(', ')}] END`} AS texts
        FROM (${sparselyDecodedSql({
@@ -143,14 +141,11 @@ export function factPass(needs: readonly FactNeeds[], bounds: FactBounds): FactP
        ${byAttribute.length === 0 ? '' : ` WHERE odd OR (${byAttribute.join(' AND ')})`}`,
     columns: columns.map((name, at) => `${typedSql(FACT_COLUMNS[name], `texts[${at + 1}]`)} AS ${name}`),
     lines: everything ? undefined : lines,
-    // Most records are only counted: their other columns are not even read.
-    cached: (source) => ({
-      wide: `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, record_key${errors ? ', body' : ', NULL AS body'}${columns.map((name) => `, ${name}`).join('')}
-        FROM ${source} WHERE ${cachedWhere} AND ${isWanted}`,
-      narrow: all
-        ? undefined
-        : `SELECT event, time_unix_nano, severity_number, record_key FROM ${source} WHERE ${cachedWhere} AND NOT ${isWanted}`,
-    }),
+    cached: {
+      columns: `event, time_unix_nano, severity_number, sequence, stream, ${errors ? 'body' : 'NULL AS body'}${columns.map((name) => `, ${name}`).join('')}`,
+      where: [...cachedRows, ...times, ...byCachedAttribute(bounds)].join(' AND ') || 'true',
+      counted: byAttribute.length > 0 ? undefined : countedSql(cachedRows, bounds),
+    },
   };
 }
 
@@ -168,12 +163,27 @@ function byCachedAttribute({ symbol, strategy, account }: FactBounds): string[] 
   ];
 }
 
+const DAY_NANOS = 86_400_000_000_000n;
+/** Day of a record since the epoch; one for all times before it. */
+export const DAY_SQL = `CASE WHEN time_unix_nano < 0 THEN -1 ELSE time_unix_nano // ${DAY_NANOS} END`;
+
+/** Condition on a row that counts a day's records; undefined where the bounds are within days. */
+function countedSql(rows: readonly string[], { from, to }: FactBounds): string | undefined {
+  if (from !== undefined && (BigInt(from) < 0n || BigInt(from) % DAY_NANOS !== 0n)) return undefined;
+  if (to !== undefined && (BigInt(to) < 0n || (BigInt(to) + 1n) % DAY_NANOS !== 0n)) return undefined;
+  const days =
+    from === undefined && to === undefined
+      ? []
+      : [`day BETWEEN ${BigInt(from ?? 0) / DAY_NANOS} AND ${BigInt(to ?? LAST_NANOS) / DAY_NANOS}`];
+  return [...rows, ...days].join(' AND ') || 'true';
+}
+
 /** What the cache holds of a segment, a row a record: every column that some report may ask for. Texts `r` are its lines. */
 export function cacheSql(lines: string): string {
   const typed = (Object.entries(FACT_COLUMNS) as [FactColumn, AttributeName][]).map(
     ([name, attribute]) => `, ${typedSql(attribute)} AS ${name}`,
   );
-  return `SELECT event, time_unix_nano, severity_number, sequence, stream, record_id, hash(r) AS record_key, odd,
+  return `SELECT event, time_unix_nano, severity_number, sequence, stream, hash(r) AS record_key, odd,
       CASE WHEN ${ERROR} THEN ${textOfBodySql(OF_LINE)} END AS body, ${TIMED} AS timed,
       ${textOf('trading.strategy.id')} AS strategy_id, ${textOf('trading.account.id')} AS account_id,
       ${typedSql('trading.symbols')} AS symbols${typed.join('')}

@@ -66,7 +66,7 @@ export const breakers: SectionMaker = {
     columns: ['breaker', 'old_state', 'new_state', 'effective_at'],
     events: ['risk.circuit_breaker.state_change', 'risk.circuit_breaker.snapshot'],
   },
-  async make(query, bounds): Promise<ReportSection> {
+  async make({ query, ...bounds }): Promise<ReportSection> {
     const byBreaker = await changes(
       query,
       'breaker',
@@ -75,7 +75,8 @@ export const breakers: SectionMaker = {
       "event = 'risk.circuit_breaker.state_change'",
     );
     const known = await query(
-      `SELECT DISTINCT stream || '|' || breaker FROM facts WHERE breaker IS NOT NULL ORDER BY 1`,
+      `SELECT DISTINCT stream || '|' || breaker FROM facts
+       WHERE event IN ('risk.circuit_breaker.state_change', 'risk.circuit_breaker.snapshot') AND breaker IS NOT NULL ORDER BY 1`,
     );
     const wholeMs = Number(bounds.toNs - bounds.fromNs) / NS_PER_MS;
     const rows = known.rows.map(([key]) => {
@@ -130,21 +131,15 @@ export const questions: SectionMaker = {
     ],
     counted: ['trade.', 'risk.trailing_stop.trigger'],
   },
-  async make(query, bounds): Promise<ReportSection> {
+  async make({ query, counts, ...bounds }): Promise<ReportSection> {
+    const stops = counts.of('trade.stop_loss_hit');
+    const profits = counts.of('trade.take_profit_hit');
     const { rows } = await query(
-      `SELECT count(*) FILTER (event = 'trade.stop_loss_hit'), count(*) FILTER (event = 'trade.take_profit_hit'),
-         count(*) FILTER (event = 'risk.trailing_stop.trigger'),
-         count(DISTINCT execution_id) FILTER (event IN ('order.intent', 'trade.entry')),
+      `SELECT count(DISTINCT execution_id) FILTER (event IN ('order.intent', 'trade.entry')),
          count(DISTINCT execution_id) FILTER (event = 'risk.circuit_breaker.not_permitted' OR (event = 'risk.circuit_breaker.state_change' AND new_state = 'OPEN'))
-       FROM facts`,
+       FROM facts WHERE ${counts.where('order.intent', 'trade.entry', 'risk.circuit_breaker.not_permitted', 'risk.circuit_breaker.state_change')}`,
     );
-    const [stops, profits, trailing, executions, hit] = rows[0]!.map(Number) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [executions, hit] = rows[0]!.map(Number) as [number, number];
     const halts = await changes(query, 'scope', 'new_trading', 'old_trading', "event = 'risk.trading_state_change'");
     const ended = [...halts.values()].flatMap((list) => stays(list, (state) => state === 'HALTED', bounds).ended);
     return {
@@ -160,7 +155,7 @@ export const questions: SectionMaker = {
           stops + profits,
           'trade.stop_loss_hit / (trade.stop_loss_hit + trade.take_profit_hit)',
         ),
-        trailing_stops_fired: counted(trailing, 'risk.trailing_stop.trigger'),
+        trailing_stops_fired: counted(counts.of('risk.trailing_stop.trigger'), 'risk.trailing_stop.trigger'),
         trades_that_hit_a_breaker: share(
           hit,
           executions,
@@ -185,7 +180,7 @@ async function denied(query: RunQuery): Promise<Readonly<Record<string, Metric>>
     `WITH prices AS (SELECT symbol, time_unix_nano // 86400000000000 AS day, arg_max(coalesce(price, close), (time_unix_nano, sequence)) AS last
        FROM facts WHERE event IN ('market.price', 'market.candle_closed', 'order.filled') AND coalesce(price, close) > 0 AND symbol IS NOT NULL GROUP BY ALL),
      denied AS (SELECT *, time_unix_nano // 86400000000000 AS day FROM facts WHERE event = 'risk.portfolio_limit.check' AND decision = 'deny')
-     SELECT count(*), count(pnl), sum(pnl), min(pnl), sum(pnl) FILTER (pnl < 0), count(*) FILTER (pnl < 0) FROM
+     SELECT count(*), count(pnl), sum(pnl ORDER BY pnl), min(pnl), sum(pnl ORDER BY pnl) FILTER (pnl < 0), count(*) FILTER (pnl < 0) FROM
        (SELECT (CASE WHEN side = 'buy' THEN last - price ELSE price - last END) * abs(quantity) AS pnl
         FROM denied LEFT JOIN prices USING (symbol, day))`,
   );

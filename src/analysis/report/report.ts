@@ -2,19 +2,19 @@
 import type { Clock } from '../../core/clock.ts';
 import { describeValue, RiskTrailError } from '../../core/errors.ts';
 import { nanosToIso } from '../flat-record.ts';
-import type { SqlValue } from '../sql/duckdb.ts';
 import type { TrailDatabase } from '../sql/trail-database.ts';
 import { parseBound } from '../time-bound.ts';
 import { activation } from './activation.ts';
+import { EventCounts } from './event-counts.ts';
 import { type FactNeeds, factPass } from './facts.ts';
 import { breakers, questions } from './questions.ts';
 import {
   alertRules,
   alerts,
-  type Bounds,
   errorSummary,
   errors,
   eventCounts,
+  type Facts,
   orders,
   performance,
   rejections,
@@ -67,11 +67,9 @@ function rangeOf(options: ReportOptions, clock: Clock): Range {
   return { from, to };
 }
 
-const LAST_TIME = 'SELECT max(time_unix_nano) FROM facts';
-
-function lastOfAll(database: TrailDatabase): Promise<SqlValue | undefined> {
+function lastOfAll(database: TrailDatabase): Promise<bigint | undefined> {
   const pass = factPass([{ columns: [], events: [], everything: true }], {});
-  return database.withFacts(pass, async (query) => (await query(LAST_TIME)).rows[0]![0]);
+  return database.withFacts(pass, async (_, counts) => new EventCounts(counts).bounds?.last);
 }
 
 /** A day's range: that of `--from`, else the day of the trail's last record. */
@@ -79,7 +77,7 @@ async function dayOf(database: TrailDatabase, range: Range): Promise<Range> {
   if (range.to !== undefined) return range;
   if (range.from !== undefined) return { from: range.from, to: `${range.from.slice(0, 10)}T23:59:59.999999999Z` };
   const last = (await database.lastTime()) ?? (await lastOfAll(database));
-  if (last === null || last === undefined) return range;
+  if (last === undefined) return range;
   const day = nanosToIso(String(last)).slice(0, 10);
   return { from: `${day}T00:00:00.000000000Z`, to: `${day}T23:59:59.999999999Z` };
 }
@@ -104,15 +102,17 @@ export async function makeReport(
   const from = range.from === undefined ? undefined : nanosOf(range.from);
   const to = range.to === undefined ? undefined : nanosOf(range.to);
   const pass = factPass(needs, { from, to, symbol, strategy, account });
-  return database.withFacts(pass, async (query) => {
-    const { rows } = await query('SELECT count(*), min(time_unix_nano), max(time_unix_nano) FROM facts');
-    const [records, first, last] = rows[0]!;
-    const bounds: Bounds = {
-      fromNs: BigInt(from ?? String(first ?? 0)),
-      toNs: BigInt(to ?? String(last ?? 0)),
+  return database.withFacts(pass, async (query, counted) => {
+    const counts = new EventCounts(counted);
+    const { bounds } = counts;
+    const facts: Facts = {
+      query,
+      counts,
+      fromNs: from === undefined ? (bounds?.first ?? 0n) : BigInt(from),
+      toNs: to === undefined ? (bounds?.last ?? 0n) : BigInt(to),
     };
     const sections: ReportSection[] = [];
-    for (const maker of makers) sections.push(await maker.make(query, bounds));
+    for (const maker of makers) sections.push(await maker.make(facts));
     return {
       report: name,
       from: range.from ?? null,
@@ -120,9 +120,9 @@ export async function makeReport(
       filters: Object.fromEntries(
         Object.entries({ symbol, strategy, account }).filter(([, value]) => value !== undefined),
       ) as Record<string, string>,
-      records: Number(records),
-      first: first === null ? null : nanosToIso(String(first)),
-      last: last === null ? null : nanosToIso(String(last)),
+      records: counts.total,
+      first: bounds === undefined ? null : nanosToIso(String(bounds.first)),
+      last: bounds === undefined ? null : nanosToIso(String(bounds.last)),
       integrity,
       sections,
     };

@@ -1,4 +1,6 @@
 /** The sections that reports are made of: what each needs of the facts, and how it is calculated from them. */
+
+import { SEVERITY_NUMBERS } from '../../catalog/define.ts';
 import {
   counted,
   drawdowns,
@@ -16,13 +18,20 @@ import {
 } from '../metrics.ts';
 import type { SqlValue } from '../sql/duckdb.ts';
 import type { RunQuery } from '../sql/trail-database.ts';
+import type { EventCounts } from './event-counts.ts';
 import type { FactNeeds } from './facts.ts';
 import type { ReportSection } from './types.ts';
+
+/** What a section is made from. Rows of `facts` may be of events that no section needs: each query names its own. */
+export interface Facts extends Bounds {
+  readonly query: RunQuery;
+  readonly counts: EventCounts;
+}
 
 /** A section: its needs, and its making. */
 export interface SectionMaker {
   readonly needs: FactNeeds;
-  make(query: RunQuery, bounds: Bounds): Promise<ReportSection>;
+  make(facts: Facts): Promise<ReportSection>;
 }
 
 /** Bounds in nanoseconds: what was asked for, else where the records begin and end. */
@@ -33,13 +42,15 @@ export interface Bounds {
 
 type Row = readonly SqlValue[];
 const NS_PER_DAY = 86_400_000_000_000;
-const DAY = `CAST(make_timestamp(time_unix_nano // 1000) AS DATE)`;
+const DAY = `time_unix_nano // ${NS_PER_DAY}`;
+/** Where a record stands among all: what makes an answer the same however the rows come. */
+const PLACE = '(time_unix_nano, stream, sequence)';
 const ORDER = 'ORDER BY time_unix_nano, stream, sequence';
 const num = (value: SqlValue | undefined): number => Number(value ?? 0);
 const numbers = (rows: readonly Row[]): number[] => rows.map((row) => Number(row[0]));
 const days = ({ fromNs, toNs }: Bounds): number => Math.max(1, Math.ceil(Number(toNs - fromNs) / NS_PER_DAY));
 
-async function table(query: RunQuery, name: string, title: string, sql: string): Promise<ReportSection> {
+async function table({ query }: Facts, name: string, title: string, sql: string): Promise<ReportSection> {
   const { columns, rows } = await query(sql);
   return { name, title, columns, rows };
 }
@@ -50,9 +61,11 @@ async function one(query: RunQuery, sql: string): Promise<Readonly<Record<string
   return Object.fromEntries(columns.map((column, at) => [column, rows[0]?.[at] ?? null]));
 }
 
-const count = (condition: string, name: string): string => `count(*) FILTER (${condition}) AS ${name}`;
+const count = (counts: EventCounts, name: string): Metric => counted(counts.of(name), name);
+const countIf = (condition: string, name: string): string => `count(*) FILTER (${condition}) AS ${name}`;
 const event = (name: string): string => `event = '${name}'`;
-const CLOSED = `event IN ('trade.exit', 'trade.partial_exit') AND pnl IS NOT NULL`;
+const CLOSES = ['trade.exit', 'trade.partial_exit'] as const;
+const CLOSED = `event IN (${CLOSES.map((name) => `'${name}'`).join(', ')}) AND pnl IS NOT NULL`;
 const RESULT = 'trading.pnl of trade.exit and trade.partial_exit';
 
 /** Trades: what the closed ones came to. */
@@ -61,46 +74,39 @@ export const trading: SectionMaker = {
     columns: ['pnl', 'hold_minutes', 'quantity', 'equity', 'balance'],
     events: ['trade.', 'account.balance_query', 'risk.circuit_breaker.equity', 'risk.portfolio_health'],
   },
-  async make(query) {
-    const results = numbers((await query(`SELECT pnl FROM facts WHERE ${CLOSED} ${ORDER}`)).rows);
-    const daily = numbers(
-      (await query(`SELECT sum(pnl) FROM facts WHERE ${CLOSED} GROUP BY ${DAY} ORDER BY ${DAY}`)).rows,
-    );
-    const counts = await one(
+  async make({ query, counts }) {
+    const closed = (
+      await query(`SELECT pnl, ${DAY} FROM facts WHERE ${counts.where(...CLOSES)} AND pnl IS NOT NULL ${ORDER}`)
+    ).rows;
+    const results = numbers(closed);
+    const byDay = new Map<SqlValue, number>();
+    for (const [pnl, day] of closed) byDay.set(day!, (byDay.get(day!) ?? 0) + Number(pnl));
+    const daily = [...byDay.values()];
+    const { capital: recorded } = await one(
       query,
-      `SELECT ${[
-        count(event('trade.entry'), 'entries'),
-        count(event('trade.exit'), 'exits'),
-        count(event('trade.partial_exit'), 'partial_exits'),
-        count(event('trade.stop_loss_hit'), 'stop_losses'),
-        count(event('trade.take_profit_hit'), 'take_profits'),
-        count(event('trade.cancelled'), 'cancelled'),
-        count(event('trade.executed'), 'executed'),
-        count(event('trade.execution_failed'), 'failed'),
-        `arg_min(coalesce(equity, balance), time_unix_nano) FILTER (coalesce(equity, balance) > 0) AS capital`,
-      ].join(', ')} FROM facts`,
+      `SELECT arg_min(coalesce(equity, balance), ${PLACE}) AS capital FROM facts WHERE ${counts.where('trade.', 'account.balance_query', 'risk.circuit_breaker.equity', 'risk.portfolio_health')} AND coalesce(equity, balance) > 0`,
     );
     const holds = (
       await query(
-        `SELECT hold_minutes, coalesce(abs(quantity), 1) FROM facts WHERE event = 'trade.exit' AND hold_minutes IS NOT NULL`,
+        `SELECT hold_minutes, coalesce(abs(quantity), 1) FROM facts WHERE ${counts.where('trade.exit')} AND hold_minutes IS NOT NULL ${ORDER}`,
       )
     ).rows.map(([value, weight]) => ({ value: num(value), weight: num(weight) }));
     const wins = results.filter((result) => result > 0);
     const losses = results.filter((result) => result < 0);
-    const capital = counts['capital'] === null ? undefined : num(counts['capital']);
+    const capital = recorded === null ? undefined : num(recorded);
     const falls = drawdowns(results, capital);
     const n = results.length;
     const total = results.reduce((sum, result) => sum + result, 0);
-    const attempts = num(counts['entries']) + num(counts['failed']);
+    const attempts = counts.of('trade.entry') + counts.of('trade.execution_failed');
     const extreme = (value: number, what: string): Metric =>
       n === 0 ? undefinedMetric(0, what, 'there are no results') : counted(value, what, n);
     return {
       name: 'trading',
       title: 'Trading',
       metrics: {
-        total_trades: counted(num(counts['exits']), 'trade.exit'),
-        entries: counted(num(counts['entries']), 'trade.entry'),
-        partial_exits: counted(num(counts['partial_exits']), 'trade.partial_exit'),
+        total_trades: count(counts, 'trade.exit'),
+        entries: count(counts, 'trade.entry'),
+        partial_exits: count(counts, 'trade.partial_exit'),
         winning_trades: counted(wins.length, 'results above 0', n),
         losing_trades: counted(losses.length, 'results below 0', n),
         win_rate: winRate(results),
@@ -133,13 +139,13 @@ export const trading: SectionMaker = {
           'trading.hold_time_minutes of trade.exit, weighted by quantity',
           'min',
         ),
-        stop_losses_hit: counted(num(counts['stop_losses']), 'trade.stop_loss_hit'),
-        take_profits_hit: counted(num(counts['take_profits']), 'trade.take_profit_hit'),
-        trades_executed: counted(num(counts['executed']), 'trade.executed'),
-        trades_failed: counted(num(counts['failed']), 'trade.execution_failed'),
-        trades_cancelled: counted(num(counts['cancelled']), 'trade.cancelled'),
+        stop_losses_hit: count(counts, 'trade.stop_loss_hit'),
+        take_profits_hit: count(counts, 'trade.take_profit_hit'),
+        trades_executed: count(counts, 'trade.executed'),
+        trades_failed: count(counts, 'trade.execution_failed'),
+        trades_cancelled: count(counts, 'trade.cancelled'),
         trade_success_rate: share(
-          num(counts['entries']),
+          counts.of('trade.entry'),
           attempts,
           'trade.entry / (trade.entry + trade.execution_failed)',
         ),
@@ -148,39 +154,34 @@ export const trading: SectionMaker = {
   },
 };
 
-const FILL = `SELECT f.side, f.price, i.price AS reference, f.quantity FROM
-  (SELECT order_id, side, price, quantity FROM facts WHERE event = 'order.filled' AND order_id IS NOT NULL AND price > 0) f
-  JOIN (SELECT order_id, arg_min(price, time_unix_nano) AS price FROM facts WHERE event = 'order.intent' AND price > 0 GROUP BY order_id) i
+const BPS = (price: string, reference: string) =>
+  `(CASE WHEN side = 'buy' THEN ${price} - ${reference} ELSE ${reference} - ${price} END) / ${reference} * 10000`;
+/** Mean of `bps` weighted by quantity. Doubles are added up by size: the sum is the same however the rows come. */
+const weightedSql = (source: string): string =>
+  `SELECT sum(part ORDER BY part) / NULLIF(sum(weight ORDER BY weight), 0) AS value, count(*) AS n
+   FROM (SELECT bps * abs(quantity) AS part, abs(quantity) AS weight FROM (${source}))`;
+const fillsSql = (counts: EventCounts): string => `SELECT ${BPS('f.price', 'i.price')} AS bps, f.quantity FROM
+  (SELECT order_id, side, price, quantity FROM facts WHERE ${counts.where('order.filled')} AND order_id IS NOT NULL AND price > 0) f
+  JOIN (SELECT order_id, arg_min(price, ${PLACE}) AS price FROM facts WHERE ${counts.where('order.intent')} AND price > 0 GROUP BY order_id) i
   ON f.order_id = i.order_id WHERE i.price > 0`;
-const BPS = (price: string, reference: string, side: string) =>
-  `(CASE WHEN ${side} = 'buy' THEN ${price} - ${reference} ELSE ${reference} - ${price} END) / ${reference} * 10000`;
+const stoppedSql = (counts: EventCounts): string => `SELECT ${BPS('price', 'stop_loss')} AS bps, quantity FROM facts
+  WHERE ${counts.where('trade.stop_loss_hit')} AND price > 0 AND stop_loss > 0 AND side IS NOT NULL`;
 
 /** Orders: what became of them. */
 export const orders: SectionMaker = {
   needs: { columns: ['order_id', 'side', 'price', 'quantity', 'stop_loss'], events: ['order.', 'trade.stop_loss_hit'] },
-  async make(query) {
+  async make({ query, counts }) {
     const names = ['intent', 'placed', 'edited', 'filled', 'rejected', 'cancelled', 'outcome_unknown'];
-    const counts = await one(
-      query,
-      `SELECT ${names.map((name) => count(event(`order.${name}`), name)).join(', ')} FROM facts`,
-    );
-    const slippage = await one(
-      query,
-      `SELECT sum(${BPS('price', 'reference', 'side')} * abs(quantity)) / NULLIF(sum(abs(quantity)), 0) AS value, count(*) AS n FROM (${FILL})`,
-    );
-    const stops = await one(
-      query,
-      `SELECT sum(${BPS('price', 'stop_loss', 'side')} * abs(quantity)) / NULLIF(sum(abs(quantity)), 0) AS value, count(*) AS n
-       FROM facts WHERE event = 'trade.stop_loss_hit' AND price > 0 AND stop_loss > 0 AND side IS NOT NULL`,
-    );
+    const slippage = await one(query, weightedSql(fillsSql(counts)));
+    const stops = await one(query, weightedSql(stoppedSql(counts)));
     const weighted = (row: Readonly<Record<string, SqlValue>>, convention: string) =>
       row['value'] === null
         ? undefinedMetric(0, convention, 'there are no fills with both prices')
         : counted(num(row['value']), convention, num(row['n']), 'bp');
     const metrics: Record<string, Metric> = {};
-    for (const name of names) metrics[`orders_${name}`] = counted(num(counts[name]), `order.${name}`);
-    const placed = num(counts['placed']);
-    const rejected = num(counts['rejected']);
+    for (const name of names) metrics[`orders_${name}`] = count(counts, `order.${name}`);
+    const placed = counts.of('order.placed');
+    const rejected = counts.of('order.rejected');
     metrics['rejection_rate'] = share(rejected, placed + rejected, 'order.rejected / (order.placed + order.rejected)');
     metrics['slippage_against_decision'] = weighted(
       slippage,
@@ -194,8 +195,6 @@ export const orders: SectionMaker = {
   },
 };
 
-const API = `event IN ('api.call', 'api.error')`;
-
 /** The service: errors, health, API. */
 export const system: SectionMaker = {
   needs: {
@@ -203,62 +202,51 @@ export const system: SectionMaker = {
     events: ['api.', 'system.', 'audit.degraded', 'audit.recovered', 'performance.latency'],
     everything: true,
   },
-  async make(query, bounds) {
-    const counts = await one(
+  async make({ query, counts, ...bounds }) {
+    const { healthy, lost } = await one(
       query,
-      `SELECT count(*) AS events, ${[
-        count('severity_number >= 17', 'errors'),
-        count('severity_number BETWEEN 13 AND 16', 'warnings'),
-        count(event('system.start'), 'starts'),
-        count(event('system.stop'), 'stops'),
-        count(event('system.error'), 'system_errors'),
-        count(event('system.health_check'), 'checks'),
-        count(`event = 'system.health_check' AND system_status = 'healthy'`, 'healthy'),
-        count(event('api.call'), 'calls'),
-        count(event('api.error'), 'api_errors'),
-        count(event('api.rate_limit'), 'rate_limits'),
-        count(event('api.retry_attempt'), 'retries'),
-        count(event('performance.latency'), 'slow'),
-        count(event('audit.recovered'), 'crashes'),
-        `sum(lost_records) FILTER (event = 'audit.degraded') AS lost`,
-      ].join(', ')} FROM facts`,
+      `SELECT ${countIf(`event = 'system.health_check' AND system_status = 'healthy'`, 'healthy')},
+         sum(lost_records) FILTER (event = 'audit.degraded') AS lost
+       FROM facts WHERE ${counts.where('system.health_check', 'audit.degraded')}`,
     );
+    const { errors } = counts;
+    const warnings = counts.ofSeverity(SEVERITY_NUMBERS.WARN, SEVERITY_NUMBERS.ERROR - 1);
+    const checks = counts.of('system.health_check');
+    const apiErrors = counts.of('api.error');
+    const apiCalls = counts.of('api.call') + apiErrors;
     const latencies = numbers(
-      (await query(`SELECT duration_ms FROM facts WHERE ${API} AND duration_ms IS NOT NULL`)).rows,
+      (
+        await query(
+          `SELECT duration_ms FROM facts WHERE ${counts.where('api.call', 'api.error')} AND duration_ms IS NOT NULL ORDER BY duration_ms`,
+        )
+      ).rows,
     );
-    const errors = num(counts['errors']);
     return {
       name: 'system',
       title: 'System',
       metrics: {
-        total_events: counted(num(counts['events']), 'records'),
+        total_events: counted(counts.total, 'records'),
         total_errors: counted(errors, 'records of severity ERROR and above'),
-        total_warnings: counted(num(counts['warnings']), 'records of severity WARN'),
+        total_warnings: counted(warnings, 'records of severity WARN'),
         errors_per_day: counted(errors / days(bounds), `errors / days of the range (${days(bounds)})`, errors),
-        system_starts: counted(num(counts['starts']), 'system.start'),
-        system_stops: counted(num(counts['stops']), 'system.stop'),
-        unclean_ends: counted(num(counts['crashes']), 'audit.recovered'),
-        lost_records: counted(num(counts['lost']), 'audit.degraded.lost_records'),
-        health_checks: counted(num(counts['checks']), 'system.health_check'),
-        system_uptime: share(num(counts['healthy']), num(counts['checks']), 'healthy / all system.health_check'),
-        api_calls: counted(num(counts['calls']) + num(counts['api_errors']), 'api.call + api.error'),
-        api_errors: counted(num(counts['api_errors']), 'api.error'),
-        api_error_rate: share(
-          num(counts['api_errors']),
-          num(counts['calls']) + num(counts['api_errors']),
-          'api.error / (api.call + api.error)',
-        ),
+        system_starts: count(counts, 'system.start'),
+        system_stops: count(counts, 'system.stop'),
+        unclean_ends: count(counts, 'audit.recovered'),
+        lost_records: counted(num(lost), 'audit.degraded.lost_records'),
+        health_checks: count(counts, 'system.health_check'),
+        system_uptime: share(num(healthy), checks, 'healthy / all system.health_check'),
+        api_calls: counted(apiCalls, 'api.call + api.error'),
+        api_errors: count(counts, 'api.error'),
+        api_error_rate: share(apiErrors, apiCalls, 'api.error / (api.call + api.error)'),
         avg_api_latency: mean(latencies, 'mean timing.duration_ms of api.call and api.error', 'ms'),
         p95_api_latency: quantile(latencies, 0.95, 'ms'),
-        rate_limits: counted(num(counts['rate_limits']), 'api.rate_limit'),
-        retries: counted(num(counts['retries']), 'api.retry_attempt'),
-        slow_operations: counted(num(counts['slow']), 'performance.latency'),
+        rate_limits: count(counts, 'api.rate_limit'),
+        retries: count(counts, 'api.retry_attempt'),
+        slow_operations: count(counts, 'performance.latency'),
       },
     };
   },
 };
-
-const VIOLATIONS = `event IN ('risk.limit_hit', 'risk.daily_loss_limit', 'enforcement.breach') OR (event = 'risk.portfolio_limit.check' AND decision = 'deny')`;
 
 /** The risk layers in numbers. */
 export const risk: SectionMaker = {
@@ -272,79 +260,69 @@ export const risk: SectionMaker = {
     ],
     counted: ['risk.', 'enforcement.'],
   },
-  async make(query, bounds) {
-    const counts = await one(
+  async make({ query, counts, ...bounds }) {
+    const rows = await one(
       query,
       `SELECT ${[
-        count(event('risk.portfolio_limit.check'), 'checks'),
-        count(`event = 'risk.portfolio_limit.check' AND decision = 'deny'`, 'denied'),
-        count(`event = 'risk.portfolio_limit.check' AND decision = 'cap'`, 'capped'),
-        count(event('risk.portfolio_limit.rejection'), 'rejections'),
-        count(event('risk.portfolio_limit.warning'), 'warnings'),
-        count(event('risk.limit_hit'), 'limit_hits'),
-        count(event('risk.daily_loss_limit'), 'daily_loss'),
-        count(event('risk.portfolio_heat_warning'), 'heat'),
-        count(event('risk.validation'), 'validations'),
-        count(event('risk.rejection'), 'signal_rejections'),
-        count(event('risk.position_size_calculated'), 'sized'),
-        count(event('risk.position_size_capped'), 'size_capped'),
-        count(event('risk.kill_switch'), 'kill_switch'),
-        count(event('enforcement.breach'), 'breaches'),
-        count(event('enforcement.action'), 'actions'),
-        count(`event = 'risk.circuit_breaker.state_change' AND new_state IN ('OPEN', 'FORCED_OPEN')`, 'openings'),
-        count(event('risk.circuit_breaker.failure'), 'failures'),
-        count(event('risk.circuit_breaker.not_permitted'), 'refused'),
-        count(`event = 'risk.trading_state_change' AND new_trading = 'HALTED'`, 'halts'),
-        count(event('risk.trailing_stop.add'), 'stops_added'),
-        count(event('risk.trailing_stop.activate'), 'stops_activated'),
-        count(event('risk.trailing_stop.update'), 'stop_updates'),
-        count(event('risk.trailing_stop.trigger'), 'stops_triggered'),
-        count(VIOLATIONS, 'violations'),
-        `avg(gap / stop_price * 10000) FILTER (event = 'risk.trailing_stop.trigger' AND stop_price > 0) AS gap_bps`,
-        count(`event = 'risk.trailing_stop.trigger' AND gap IS NOT NULL AND stop_price > 0`, 'gaps'),
-      ].join(', ')} FROM facts`,
+        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'deny'`, 'denied'),
+        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'cap'`, 'capped'),
+        countIf(`event = 'risk.circuit_breaker.state_change' AND new_state IN ('OPEN', 'FORCED_OPEN')`, 'openings'),
+        countIf(`event = 'risk.trading_state_change' AND new_trading = 'HALTED'`, 'halts'),
+      ].join(
+        ', ',
+      )} FROM facts WHERE ${counts.where('risk.portfolio_limit.check', 'risk.circuit_breaker.state_change', 'risk.trading_state_change')}`,
     );
-    const of = (name: string) => num(counts[name]);
+    const gaps = await one(
+      query,
+      `SELECT count(bps) AS n, sum(bps ORDER BY bps) / NULLIF(count(bps), 0) AS mean FROM
+       (SELECT gap / stop_price * 10000 AS bps FROM facts WHERE ${counts.where('risk.trailing_stop.trigger')} AND stop_price > 0)`,
+    );
+    const of = (name: string) => num(rows[name]);
+    const checks = counts.of('risk.portfolio_limit.check');
+    const violations =
+      of('denied') + counts.of('risk.limit_hit') + counts.of('risk.daily_loss_limit') + counts.of('enforcement.breach');
     const gap = 'mean of risk.trailing_stop.gap / stop_price';
     return {
       name: 'risk',
       title: 'Risk',
       metrics: {
         risk_violations: counted(
-          of('violations'),
+          violations,
           'denied checks, risk.limit_hit, risk.daily_loss_limit, enforcement.breach',
         ),
         violations_per_day: counted(
-          of('violations') / days(bounds),
+          violations / days(bounds),
           `violations / days of the range (${days(bounds)})`,
-          of('violations'),
+          violations,
         ),
-        limit_checks: counted(of('checks'), 'risk.portfolio_limit.check'),
+        limit_checks: count(counts, 'risk.portfolio_limit.check'),
         entries_rejected: counted(of('denied'), 'checks with risk.decision deny'),
-        entry_rejection_rate: share(of('denied'), of('checks'), 'denied / all risk.portfolio_limit.check'),
+        entry_rejection_rate: share(of('denied'), checks, 'denied / all risk.portfolio_limit.check'),
         entries_capped: counted(of('capped'), 'checks with risk.decision cap'),
-        limits_that_denied: counted(of('rejections'), 'risk.portfolio_limit.rejection'),
-        limit_warnings: counted(of('warnings'), 'risk.portfolio_limit.warning'),
-        limit_hits: counted(of('limit_hits'), 'risk.limit_hit'),
-        daily_loss_limits: counted(of('daily_loss'), 'risk.daily_loss_limit'),
-        heat_warnings: counted(of('heat'), 'risk.portfolio_heat_warning'),
-        signals_validated: counted(of('validations'), 'risk.validation'),
-        signals_rejected: counted(of('signal_rejections'), 'risk.rejection'),
-        position_sizes_calculated: counted(of('sized'), 'risk.position_size_calculated'),
-        position_sizes_capped: counted(of('size_capped'), 'risk.position_size_capped'),
+        limits_that_denied: count(counts, 'risk.portfolio_limit.rejection'),
+        limit_warnings: count(counts, 'risk.portfolio_limit.warning'),
+        limit_hits: count(counts, 'risk.limit_hit'),
+        daily_loss_limits: count(counts, 'risk.daily_loss_limit'),
+        heat_warnings: count(counts, 'risk.portfolio_heat_warning'),
+        signals_validated: count(counts, 'risk.validation'),
+        signals_rejected: count(counts, 'risk.rejection'),
+        position_sizes_calculated: count(counts, 'risk.position_size_calculated'),
+        position_sizes_capped: count(counts, 'risk.position_size_capped'),
         breaker_openings: counted(of('openings'), 'state_change to OPEN or FORCED_OPEN'),
-        breaker_failures: counted(of('failures'), 'risk.circuit_breaker.failure'),
-        breaker_refusals: counted(of('refused'), 'risk.circuit_breaker.not_permitted'),
+        breaker_failures: count(counts, 'risk.circuit_breaker.failure'),
+        breaker_refusals: count(counts, 'risk.circuit_breaker.not_permitted'),
         trading_halts: counted(of('halts'), 'trading_state_change to HALTED'),
-        kill_switch_used: counted(of('kill_switch'), 'risk.kill_switch'),
-        rule_breaches: counted(of('breaches'), 'enforcement.breach'),
-        enforcement_actions: counted(of('actions'), 'enforcement.action'),
-        stops_added: counted(of('stops_added'), 'risk.trailing_stop.add'),
-        stops_activated: counted(of('stops_activated'), 'risk.trailing_stop.activate'),
-        stop_updates: counted(of('stop_updates'), 'risk.trailing_stop.update'),
-        stops_triggered: counted(of('stops_triggered'), 'risk.trailing_stop.trigger'),
+        kill_switch_used: count(counts, 'risk.kill_switch'),
+        rule_breaches: count(counts, 'enforcement.breach'),
+        enforcement_actions: count(counts, 'enforcement.action'),
+        stops_added: count(counts, 'risk.trailing_stop.add'),
+        stops_activated: count(counts, 'risk.trailing_stop.activate'),
+        stop_updates: count(counts, 'risk.trailing_stop.update'),
+        stops_triggered: count(counts, 'risk.trailing_stop.trigger'),
         stop_gap:
-          of('gaps') === 0 ? undefinedMetric(0, gap, 'no stop fired') : counted(of('gap_bps'), gap, of('gaps'), 'bp'),
+          num(gaps['n']) === 0
+            ? undefinedMetric(0, gap, 'no stop fired')
+            : counted(num(gaps['mean']), gap, num(gaps['n']), 'bp'),
       },
     };
   },
@@ -353,13 +331,13 @@ export const risk: SectionMaker = {
 /** Which limit denied how often, and by which code. */
 export const rejections: SectionMaker = {
   needs: { columns: ['limit_type', 'reason_code'], events: ['risk.portfolio_limit.rejection', 'risk.rejection'] },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'rejections',
       'Rejections',
       `SELECT coalesce(limit_type, '-') AS limit_type, coalesce(reason_code, '-') AS reason_code, count(*) AS n
-       FROM facts WHERE event IN ('risk.portfolio_limit.rejection', 'risk.rejection') GROUP BY ALL ORDER BY n DESC, 1, 2`,
+       FROM facts WHERE ${facts.counts.where('risk.portfolio_limit.rejection', 'risk.rejection')} GROUP BY ALL ORDER BY n DESC, 1, 2`,
     ),
 };
 
@@ -369,57 +347,57 @@ export const symbols: SectionMaker = {
     columns: ['symbol', 'pnl', 'quantity', 'price'],
     events: ['trade.', 'order.placed', 'order.rejected', 'order.filled'],
   },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'symbols',
       'Symbols',
-      `SELECT symbol, ${count(event('trade.exit'), 'trades')},
+      `SELECT symbol, ${countIf(event('trade.exit'), 'trades')},
          count(*) FILTER (${CLOSED} AND pnl > 0) AS wins, count(*) FILTER (${CLOSED} AND pnl < 0) AS losses,
          count(*) FILTER (${CLOSED} AND pnl > 0) / NULLIF(count(*) FILTER (${CLOSED}), 0) AS win_rate,
-         sum(pnl ORDER BY time_unix_nano, sequence) FILTER (${CLOSED}) AS total_pnl, avg(pnl ORDER BY time_unix_nano, sequence) FILTER (${CLOSED}) AS average_pnl,
+         sum(pnl ORDER BY time_unix_nano, stream, sequence) FILTER (${CLOSED}) AS total_pnl, total_pnl / NULLIF(count(*) FILTER (${CLOSED}), 0) AS average_pnl,
          max(pnl) FILTER (${CLOSED}) AS best, min(pnl) FILTER (${CLOSED}) AS worst,
-         sum(abs(quantity * price) ORDER BY time_unix_nano, sequence) FILTER (event = 'order.filled') AS turnover,
-         ${count(event('order.placed'), 'orders')}, ${count(event('order.rejected'), 'rejected')}
-       FROM facts WHERE symbol IS NOT NULL AND (starts_with(event, 'trade.') OR starts_with(event, 'order.')) GROUP BY symbol ORDER BY total_pnl DESC NULLS LAST, symbol`,
+         sum(abs(quantity * price) ORDER BY time_unix_nano, stream, sequence) FILTER (event = 'order.filled') AS turnover,
+         ${countIf(event('order.placed'), 'orders')}, ${countIf(event('order.rejected'), 'rejected')}
+       FROM facts WHERE symbol IS NOT NULL AND ${facts.counts.where('trade.', 'order.')} GROUP BY symbol ORDER BY total_pnl DESC NULLS LAST, symbol`,
     ),
 };
 
 /** Errors by what they say. */
 export const errors: SectionMaker = {
   needs: { columns: ['error_type'], events: [], errors: true },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'errors',
       'Errors, the most frequent first',
       `SELECT event, coalesce(error_type, '-') AS error_type, body AS message, count(*) AS n,
          strftime(make_timestamp(min(time_unix_nano) // 1000), '%Y-%m-%dT%H:%M:%SZ') AS first,
          strftime(make_timestamp(max(time_unix_nano) // 1000), '%Y-%m-%dT%H:%M:%SZ') AS last
-       FROM facts WHERE severity_number >= 17 GROUP BY ALL ORDER BY n DESC, message, event, error_type LIMIT 100`,
+       FROM facts WHERE ${facts.counts.whereError} GROUP BY ALL ORDER BY n DESC, message, event, error_type LIMIT 100`,
     ),
 };
 
 /** The errors in numbers. */
 export const errorSummary: SectionMaker = {
   needs: { columns: ['error_type'], events: [], errors: true },
-  async make(query, bounds) {
-    const counts = await one(
+  async make({ query, counts, ...bounds }) {
+    const found = await one(
       query,
       `SELECT count(*) AS total, count(DISTINCT body) AS messages, count(DISTINCT error_type) AS types, max(n) AS busiest FROM
-       (SELECT *, count(*) OVER (PARTITION BY time_unix_nano // 3600000000000) AS n FROM facts WHERE severity_number >= 17)`,
+       (SELECT *, count(*) OVER (PARTITION BY time_unix_nano // 3600000000000) AS n FROM facts WHERE ${counts.whereError})`,
     );
-    const total = num(counts['total']);
+    const total = num(found['total']);
     const hours = Math.max(1, Math.ceil(Number(bounds.toNs - bounds.fromNs) / 3.6e12));
     return {
       name: 'error_summary',
       title: 'Error summary',
       metrics: {
         total_errors: counted(total, 'records of severity ERROR and above'),
-        error_messages: counted(num(counts['messages']), 'different sentences', total),
-        error_types: counted(num(counts['types']), 'different error.type', total),
+        error_messages: counted(num(found['messages']), 'different sentences', total),
+        error_types: counted(num(found['types']), 'different error.type', total),
         errors_per_hour: counted(total / hours, `errors / hours of the range (${hours})`, total),
-        errors_in_busiest_hour: counted(num(counts['busiest']), 'most errors in one hour (UTC)', total),
+        errors_in_busiest_hour: counted(num(found['busiest']), 'most errors in one hour (UTC)', total),
       },
     };
   },
@@ -428,17 +406,16 @@ export const errorSummary: SectionMaker = {
 /** Alerts: how many, how soon over. */
 export const alerts: SectionMaker = {
   needs: { columns: ['alert_id', 'alert_title'], events: ['alert.'] },
-  async make(query) {
-    const counts = await one(
+  async make({ query, counts }) {
+    const { close } = await one(
       query,
-      `SELECT ${['raised', 'acknowledged', 'resolved', 'dismissed'].map((name) => count(event(`alert.${name}`), name)).join(', ')},
-         ${count(`event = 'alert.raised' AND contains(upper(alert_title), 'CLOSE')`, 'close')} FROM facts`,
+      `SELECT count(*) AS close FROM facts WHERE ${counts.where('alert.raised')} AND contains(upper(alert_title), 'CLOSE')`,
     );
     const seconds = numbers(
       (
         await query(
           `SELECT (min(time_unix_nano) FILTER (event IN ('alert.resolved', 'alert.dismissed')) - min(time_unix_nano) FILTER (event = 'alert.raised')) / 1e9 AS s
-           FROM facts WHERE alert_id IS NOT NULL GROUP BY alert_id HAVING s IS NOT NULL ORDER BY s`,
+           FROM facts WHERE ${counts.where('alert.')} AND alert_id IS NOT NULL GROUP BY alert_id HAVING s IS NOT NULL ORDER BY s`,
         )
       ).rows,
     );
@@ -446,11 +423,11 @@ export const alerts: SectionMaker = {
       name: 'alerts',
       title: 'Alerts',
       metrics: {
-        raised: counted(num(counts['raised']), 'alert.raised'),
-        acknowledged: counted(num(counts['acknowledged']), 'alert.acknowledged'),
-        resolved: counted(num(counts['resolved']), 'alert.resolved'),
-        dismissed: counted(num(counts['dismissed']), 'alert.dismissed'),
-        close_alerts: counted(num(counts['close']), 'alert.raised whose title has CLOSE'),
+        raised: count(counts, 'alert.raised'),
+        acknowledged: count(counts, 'alert.acknowledged'),
+        resolved: count(counts, 'alert.resolved'),
+        dismissed: count(counts, 'alert.dismissed'),
+        close_alerts: counted(num(close), 'alert.raised whose title has CLOSE'),
         mean_resolution: mean(seconds, 'alert.raised to the first alert.resolved or alert.dismissed', 's'),
         p95_resolution: quantile(seconds, 0.95, 's'),
       },
@@ -461,25 +438,25 @@ export const alerts: SectionMaker = {
 /** Which rules raised alerts. */
 export const alertRules: SectionMaker = {
   needs: { columns: ['alert_type', 'alert_severity', 'alert_rule'], events: ['alert.'] },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'alert_rules',
       'Rules that raised alerts, the most frequent first',
       `SELECT coalesce(alert_rule, '-') AS rule, coalesce(alert_type, '-') AS type, coalesce(alert_severity, '-') AS severity, count(*) AS n
-       FROM facts WHERE event = 'alert.raised' GROUP BY ALL ORDER BY n DESC, 1, 2, 3`,
+       FROM facts WHERE ${facts.counts.where('alert.raised')} GROUP BY ALL ORDER BY n DESC, 1, 2, 3`,
     ),
 };
 
 /** Durations by operation. */
 export const performance: SectionMaker = {
   needs: { columns: ['operation', 'duration_ms', 'slow'], events: [], durations: true },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'operations',
       'Durations by operation, in milliseconds',
-      `SELECT event, coalesce(operation, '-') AS operation, count(*) AS n, avg(duration_ms) AS mean_ms,
+      `SELECT event, coalesce(operation, '-') AS operation, count(*) AS n, sum(duration_ms ORDER BY duration_ms) / count(*) AS mean_ms,
          quantile_cont(duration_ms, 0.5) AS p50_ms, quantile_cont(duration_ms, 0.95) AS p95_ms,
          quantile_cont(duration_ms, 0.99) AS p99_ms, max(duration_ms) AS max_ms, count(*) FILTER (slow OR event = 'performance.latency') AS slow
        FROM facts WHERE duration_ms IS NOT NULL GROUP BY ALL ORDER BY p95_ms DESC, event, operation`,
@@ -489,26 +466,25 @@ export const performance: SectionMaker = {
 /** How many of which event. */
 export const eventCounts: SectionMaker = {
   needs: { columns: [], events: [], everything: true },
-  make: (query) =>
-    table(
-      query,
-      'events',
-      'Events',
-      `SELECT coalesce(event, '(log line)') AS event, count(*) AS n, ${count('severity_number >= 17', 'errors')} FROM facts GROUP BY 1 ORDER BY n DESC, 1`,
-    ),
+  make: async ({ counts }) => ({
+    name: 'events',
+    title: 'Events',
+    columns: ['event', 'n', 'errors'],
+    rows: counts.rows,
+  }),
 };
 
 /** Streams of the trail. */
 export const streams: SectionMaker = {
   needs: { columns: ['lost_records'], events: ['audit.'], everything: true, streams: true },
-  make: (query) =>
+  make: (facts) =>
     table(
-      query,
+      facts,
       'streams',
       'Streams',
       `SELECT coalesce(stream, '(no audit records)') AS stream, count(*) AS records, min(sequence) AS first_sequence, max(sequence) AS last_sequence,
          CASE WHEN stream IS NULL THEN NULL ELSE max(sequence) - min(sequence) + 1 - count(DISTINCT sequence) END AS missing,
-         ${count(event('audit.checkpoint'), 'checkpoints')}, ${count(event('audit.recovered'), 'recovered')},
+         ${countIf(event('audit.checkpoint'), 'checkpoints')}, ${countIf(event('audit.recovered'), 'recovered')},
          coalesce(sum(lost_records), 0)::BIGINT AS lost_records, count(*) FILTER (event = 'audit.stream_closed') > 0 AS closed
        FROM facts GROUP BY stream ORDER BY 1`,
     ),

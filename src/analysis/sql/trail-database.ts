@@ -1,40 +1,37 @@
 /** SQL over a trail: a database in memory whose views read the trail's files, and nothing else of this machine. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api';
-import { leafHashBase64 } from '../../audit/proof/tree.ts';
 import { findTrailFiles, isSegment } from '../../audit/read/files.ts';
-import { type AuditRecord, toAuditRecord } from '../../audit/read/reader.ts';
-import { auditForm } from '../../audit/record/canonical.ts';
-import { plainAttributes, visitRecords } from '../../audit/record/otlp.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { nearest } from '../../core/options.ts';
+import { makeTemporaryDirectory, removeTemporaryDirectory } from '../temporary-directory.ts';
+import type { ReadProgress } from '../trail-query.ts';
 import { literal } from './columns.ts';
 import { createInstance, type DuckDbModule, loadDuckDb, plainCell, type SqlValue } from './duckdb.ts';
+import {
+  type CachedFiles,
+  type EventCount,
+  type FactPass,
+  FactTables,
+  type FindCached,
+  NOTHING_CACHED,
+} from './fact-tables.ts';
 import { addFunctions } from './functions.ts';
 import { lastTimeOf } from './last-time.ts';
-import {
-  DERIVED_VIEWS,
-  FILE_VIEWS,
-  ITSELF,
-  linesSql,
-  MACROS,
-  OF_LINE,
-  RECORD_HASH,
-  recordsSql,
-  VIEW_NAMES,
-  viewSql,
-} from './views.ts';
+import { SplitFiles } from './split-lines.ts';
+import { DERIVED_VIEWS, FILE_VIEWS, linesSql, MACROS, VIEW_NAMES, viewSql } from './views.ts';
 
 /** Bounds of every query. */
 export interface DatabaseOptions {
   /** Memory that DuckDB may take, in bytes; beyond it, it uses a temporary directory. @default 512 MiB */
   readonly memoryBytes?: number;
-  /** Threads of DuckDB. @default as many as there are processors */
+  /** Threads of DuckDB, at most one for each 96 MiB of memory. @default as many as there are processors */
   readonly threads?: number;
   /** Longest time of one query, in milliseconds. @default 120_000 */
   readonly timeoutMs?: number;
+  /** Told how far a long query has come in the trail's files, of all their bytes. */
+  readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
 }
 
 /** A query's answer. */
@@ -43,58 +40,18 @@ export interface SqlResult {
   readonly rows: readonly (readonly SqlValue[])[];
 }
 
-/** The records that a pass is made of. */
-export interface FactRecords {
-  /** SQL of the texts `r`. */
-  readonly records: string;
-  /** Where in `r` the record stands. */
-  readonly place: typeof ITSELF | typeof OF_LINE;
-  /** SQL of the column `record_key`. */
-  readonly key: string;
-  /** Whether the key needs every record's attributes. */
-  readonly whole: boolean;
-}
-
-/** SQL of a table of facts; its column `odd` tells lines that are not one record where they are taken for it. */
-export type FactsSql = (of: FactRecords) => string;
-
-/** A pass over the trail. */
-export interface FactPass {
-  /** SQL of the rows, `texts` among their columns. */
-  readonly pass: FactsSql;
-  /** Typed columns, as SQL over the rows. */
-  readonly columns: readonly string[];
-  /** Which lines may hold what is looked for, as a condition on `json`; none where any may. */
-  readonly lines: string | undefined;
-  /**
-   * SQL of the same rows, their columns typed, from the tables of a cache: those that are looked into, and those that are
-   * counted alone.
-   */
-  readonly cached: (source: string) => {
-    readonly wide: string;
-    readonly narrow: string | undefined;
-  };
-}
-
-/** What a cache holds. */
-export interface CachedFiles {
-  /** Files that need not be read. */
-  readonly segments: ReadonlySet<string>;
-  /** Parquet files that hold what is in them. */
-  readonly tables: readonly string[];
-}
-
-/** Tells what a cache holds of some files, and brings it up to date. */
-export type FindCached = (files: readonly string[]) => Promise<CachedFiles>;
-
 /** Runs a query and gives its answer. */
 export type RunQuery = (sql: string, parameters?: SqlParameters) => Promise<SqlResult>;
 
 /** Values for `$name` places of a query. */
 export type SqlParameters = Readonly<Record<string, string | number | boolean | null>>;
 
-const DEFAULT_MEMORY_BYTES = 512 * 2 ** 20;
-const DEFAULT_TIMEOUT_MS = 120_000;
+/** Bounds of a query where none are given. */
+export const DEFAULT_MEMORY_BYTES = 512 * 2 ** 20;
+export const DEFAULT_TIMEOUT_MS = 120_000;
+const PROGRESS_MS = 250;
+/** Each thread of DuckDB that reads takes room for two of the longest lines, and for what it makes of them. */
+const THREAD_BYTES = 96 * 2 ** 20;
 const MAX_LINE_BYTES = 2 ** 24;
 const LONGEST_LINE_BYTES = 2 ** 28;
 /** A file may be sealed or pruned between the listing and the query: the next listing knows. */
@@ -102,13 +59,8 @@ const ATTEMPTS = 4;
 /** Views that no family bounds: whether to tell copies apart there is worth a look of its own. */
 const BROAD = /\b(events|operations)\b/i;
 const FILE_GONE = /No files found|Cannot open file|No such file|Could not open/i;
+const OUT_OF_MEMORY = /Out of Memory Error/;
 const LINE_TOO_LONG = /maximum_object_size/;
-
-/** A record with the outcome of its check: whether the hash that it claims is that of what stands there. */
-export interface TrailRecord {
-  readonly record: AuditRecord;
-  readonly integrity: 'intact' | 'changed' | 'unproven';
-}
 
 /** A database over the files that were there when it was made. */
 interface Session {
@@ -117,8 +69,11 @@ interface Session {
   readonly files: string;
   readonly directory: string;
   readonly cached: CachedFiles;
+  /** Size of the files; 0 where nobody is told how far a query has come. */
+  readonly bytes: number;
   /** Whether records come more than once; undefined until it was looked. */
   hasCopies: boolean | undefined;
+  hasViews: boolean;
 }
 
 /** SQL over one trail. Queries run one after the other. */
@@ -127,12 +82,15 @@ export class TrailDatabase {
   readonly #options: {
     readonly memoryBytes: number;
     readonly timeoutMs: number;
-    readonly threads: number | undefined;
+    readonly threads: number;
     readonly cache: FindCached | undefined;
+    readonly onProgress: DatabaseOptions['onProgress'];
   };
   #duckdb: DuckDbModule | undefined;
   #session: Session | undefined;
   #maxLineBytes = MAX_LINE_BYTES;
+  /** There once a line was too much. */
+  #split: SplitFiles | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   /** @param cache where it is given, what reports ask for is taken from it, as far as it goes */
@@ -141,19 +99,21 @@ export class TrailDatabase {
     this.#options = {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      threads: options.threads,
+      threads: options.threads ?? availableParallelism(),
       cache,
+      onProgress: options.onProgress,
     };
   }
 
   /**
    * Runs one statement that only reads.
    * @throws RiskTrailError DUCKDB_MISSING, PATH_NOT_FOUND, NO_TRAIL_FILES, FILE_UNREADABLE, SQL_INVALID, SQL_NOT_READ_ONLY,
-   * SQL_TIMEOUT
+   * SQL_TIMEOUT, SQL_MEMORY
    */
   query(sql: string, parameters: SqlParameters = {}): Promise<SqlResult> {
     return this.#inTurn(() =>
       this.#attempt(async (session) => {
+        if (!session.hasViews) await this.#makeViews(session, true);
         await this.#mayRun(session, sql);
         if (BROAD.test(sql)) await this.#lookForCopies(session);
         return this.#run(session, sql, parameters);
@@ -162,17 +122,17 @@ export class TrailDatabase {
   }
 
   /**
-   * For reports: one pass over the trail into a table, each record once, then queries of `facts`: its rows with typed columns.
+   * For reports: one pass over the trail, each record once, then queries of `facts`: its rows with typed columns.
    */
-  withFacts<T>(pass: FactPass, work: (query: RunQuery) => Promise<T>): Promise<T> {
+  withFacts<T>(pass: FactPass, work: (query: RunQuery, counts: readonly EventCount[]) => Promise<T>): Promise<T> {
     return this.#inTurn(() =>
       this.#attempt(async (session) => {
-        await this.#gather(session, pass);
+        const run: RunQuery = (sql, parameters) => this.#run(session, sql, parameters);
+        const facts = new FactTables(run, session.files.split('\n'), session.cached, this.#maxLineBytes);
         try {
-          return await work((sql, parameters) => this.#run(session, sql, parameters));
+          return await work(run, await facts.gather(pass));
         } finally {
-          for (const table of ['fact_rows', 'cached_rows', 'counted_rows'])
-            await session.connection.run(`DROP TABLE IF EXISTS ${table}`);
+          await facts.drop();
         }
       }),
     );
@@ -187,98 +147,11 @@ export class TrailDatabase {
     return time === undefined ? undefined : String(time);
   }
 
-  /** Makes `facts`, of the cache where there is one and of the files. */
-  async #gather(session: Session, pass: FactPass): Promise<void> {
-    const typed = pass.columns.map((column) => `, ${column}`).join('');
-    const ofFiles = `SELECT * EXCLUDE (texts, odd)${typed} FROM fact_rows`;
-    const files = session.files.split('\n');
-    const isCached = session.cached.segments.size > 0;
-    const open = isCached ? files.filter((file) => !session.cached.segments.has(file)) : files;
-    const whole = open.length === 0 || (await this.#read(session, pass, open, isCached));
-    if (isCached && whole) {
-      const source = `read_parquet([${session.cached.tables.map(literal).join(', ')}])`;
-      const { wide, narrow } = pass.cached(source);
-      const more = open.length === 0 ? '' : ` UNION ALL BY NAME ${ofFiles}`;
-      await this.#run(session, `CREATE OR REPLACE TEMP TABLE cached_rows AS ${wide}${more}`);
-      const tables = ['cached_rows'];
-      if (narrow !== undefined) {
-        await this.#run(session, `CREATE OR REPLACE TEMP TABLE counted_rows AS ${narrow}`);
-        tables.push('counted_rows');
-      }
-      await this.#onceEach(session, tables);
-      const all = tables.map((table) => `SELECT * FROM ${table}`).join(' UNION ALL BY NAME ');
-      await this.#run(session, `CREATE OR REPLACE TEMP VIEW facts AS ${all}`);
-      return;
-    }
-    // What the cache holds is told apart by lines: it can't stand beside records that were taken out of their lines.
-    if (isCached) await this.#read(session, pass, files, false);
-    await this.#onceEach(session, ['fact_rows']);
-    await this.#run(session, `CREATE OR REPLACE TEMP VIEW facts AS ${ofFiles}`);
-  }
-
-  /**
-   * Makes the table `fact_rows`.
-   * @param onlyLines whether it is to be left where a line is not one record
-   * @returns whether each line is one record
-   */
-  async #read(
-    session: Session,
-    { pass, lines }: FactPass,
-    files: readonly string[],
-    onlyLines: boolean,
-  ): Promise<boolean> {
-    const text = linesSql(files, this.#maxLineBytes, lines);
-    const make = (of: FactRecords) => this.#run(session, `CREATE OR REPLACE TEMP TABLE fact_rows AS ${pass(of)}`);
-    // A journal writes each line once: its copies are equal to the byte.
-    const byText = files.every(isSegment);
-    if (byText) {
-      // A line of a journal is one record: it is looked at once, where taking its records out of it would be a second time.
-      await make({ records: `SELECT json AS r FROM (${text})`, place: OF_LINE, key: 'hash(r)', whole: false });
-      const { rows } = await this.#run(session, 'SELECT count(*) FROM fact_rows WHERE odd');
-      if (rows[0]![0] === 0) return true;
-    }
-    if (onlyLines) return false;
-    const key = byText ? 'hash(r)' : RECORD_HASH;
-    await make({ records: recordsSql(text), place: ITSELF, key, whole: !byText });
-    return false;
-  }
-
-  /** Removes what some tables of facts have more than once: what one has, the next has no more. */
-  async #onceEach(session: Session, tables: readonly string[]): Promise<void> {
-    const keys = tables.map((table) => `SELECT record_key FROM ${table}`).join(' UNION ALL ');
-    const { rows } = await this.#run(session, `SELECT count(record_key), count(DISTINCT record_key) FROM (${keys})`);
-    if (rows[0]![0] === rows[0]![1]) return;
-    for (const [at, table] of tables.entries()) {
-      const before = tables
-        .slice(0, at)
-        .map((one) => ` AND record_key NOT IN (SELECT record_key FROM ${one} WHERE record_key IS NOT NULL)`);
-      await this.#run(
-        session,
-        `CREATE OR REPLACE TEMP TABLE ${table} AS SELECT * FROM ${table} WHERE record_key IS NULL OR (true${before.join('')})
-         QUALIFY record_key IS NULL OR row_number() OVER (PARTITION BY record_key) = 1`,
-      );
-    }
-  }
-
-  /**
-   * The records of the lines that meet a condition, decoded whole, each checked against the hash that it claims.
-   * @param lines condition on `json`, the line's text
-   */
-  records(lines: string): Promise<readonly TrailRecord[]> {
-    return this.#inTurn(() =>
-      this.#attempt(async (session) => {
-        const files = session.files.split('\n');
-        const sql = `SELECT CAST(json AS VARCHAR) FROM (${linesSql(files, this.#maxLineBytes, lines)})`;
-        const { rows } = await this.#run(session, sql);
-        return rows.flatMap(([line]) => recordsOfLine(String(line)));
-      }),
-    );
-  }
-
   /** Releases the database. It may be used again. */
   async close(): Promise<void> {
     await this.#last.catch(() => {});
     await this.#endSession();
+    await this.#split?.close();
   }
 
   /** A connection runs one query at a time, and its files may be listed anew only between two. */
@@ -296,15 +169,30 @@ export class TrailDatabase {
       } catch (error) {
         if (error instanceof RiskTrailError) throw error;
         const { message } = error as Error;
-        const longer = LINE_TOO_LONG.test(message) && this.#maxLineBytes < LONGEST_LINE_BYTES;
-        if (longer) this.#maxLineBytes = LONGEST_LINE_BYTES;
+        const longer = await this.#takesLonger(session, message);
         if (!longer && (!FILE_GONE.test(message) || attempt === ATTEMPTS)) throw this.#invalid(message, error);
         await this.#endSession();
       }
     }
   }
 
+  /** Whether a query that failed may do with lines split, or with longer ones. */
+  async #takesLonger(session: Session, message: string): Promise<boolean> {
+    const isLine = LINE_TOO_LONG.test(message);
+    if (!isLine && !OUT_OF_MEMORY.test(message)) return false;
+    if (this.#split === undefined) {
+      this.#split = new SplitFiles();
+      const files = session.files.split('\n');
+      if ((await this.#split.of(files)).join('\n') !== session.files) return true;
+    }
+    if (!isLine || this.#maxLineBytes === LONGEST_LINE_BYTES) return false;
+    this.#maxLineBytes = LONGEST_LINE_BYTES;
+    return true;
+  }
+
   #invalid(message: string, cause: unknown): RiskTrailError {
+    if (OUT_OF_MEMORY.test(message))
+      return new RiskTrailError('SQL_MEMORY', { mebibytes: Math.ceil(this.#options.memoryBytes / 2 ** 20) }, cause);
     // The parser's picture of the place is of more than one line; a path is told as it is.
     const reason = message.split('\n', 1)[0]!.replace(/^(\w+ )?Error: /, '');
     const table = /Table with name (\S+) does not exist/.exec(message)?.[1];
@@ -322,38 +210,59 @@ export class TrailDatabase {
 
   /** The session over the files that are there now. */
   async #open(): Promise<Session> {
-    const files = await this.#files();
-    const key = files.join('\n');
+    const found = await this.#files();
     this.#duckdb ??= await loadDuckDb();
-    const cached = (await this.#options.cache?.(files)) ?? NOTHING_CACHED;
+    const cached = (await this.#options.cache?.(found)) ?? NOTHING_CACHED;
+    const files = this.#split === undefined ? found : await this.#split.of(found);
+    const key = files.join('\n');
     const session = this.#session;
     if (session?.files === key && isSame(session.cached, cached)) return session;
     await this.#endSession();
-    const directory = await mkdtemp(join(tmpdir(), 'risktrail-sql-'));
+    const directory = await makeTemporaryDirectory('sql');
     const { memoryBytes, threads } = this.#options;
     const instance = await createInstance(this.#duckdb, {
       memory_limit: `${Math.ceil(memoryBytes / 2 ** 20)}MiB`,
       temp_directory: directory,
       preserve_insertion_order: 'false',
-      ...(threads === undefined ? {} : { threads: String(threads) }),
+      threads: String(Math.max(1, Math.min(threads, Math.floor(memoryBytes / THREAD_BYTES)))),
     });
     const connection = await instance.connect();
-    this.#session = { instance, connection, files: key, cached, directory, hasCopies: undefined };
+    const bytes = this.#options.onProgress === undefined ? 0 : await sizeOf(files);
+    this.#session = {
+      instance,
+      connection,
+      files: key,
+      cached,
+      bytes,
+      directory,
+      hasCopies: undefined,
+      hasViews: false,
+    };
     addFunctions(this.#duckdb, connection);
     for (const macro of MACROS) await connection.run(macro);
     await connection.run("SET TimeZone = 'UTC'");
-    await this.#makeViews(connection, files, true);
-    for (const { name, sql } of DERIVED_VIEWS) await connection.run(`CREATE VIEW ${name} AS ${sql}`);
-    await connection.run(`SET allowed_paths = [${[...files, ...cached.tables].map(literal).join(', ')}]`);
+    if (cached.tables.length > 0) await connection.run('SET parquet_metadata_cache = true');
+    if (this.#options.onProgress !== undefined) {
+      await connection.run('SET enable_progress_bar = true');
+      await connection.run('SET enable_progress_bar_print = false');
+    }
+    const readable = [...files, ...cached.tables, ...(cached.counts === undefined ? [] : [cached.counts.path])];
+    await connection.run(`SET allowed_paths = [${readable.map(literal).join(', ')}]`);
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
     return this.#session;
   }
 
-  async #makeViews(connection: DuckDBConnection, files: readonly string[], once: boolean): Promise<void> {
+  /** Reports do without: the views are made when the first query is asked. */
+  async #makeViews(session: Session, once: boolean): Promise<void> {
+    const { connection } = session;
+    const files = session.files.split('\n');
     for (const view of FILE_VIEWS) {
       await connection.run(`CREATE OR REPLACE VIEW ${view.name} AS ${viewSql(view, files, this.#maxLineBytes, once)}`);
     }
+    if (session.hasViews) return;
+    for (const { name, sql } of DERIVED_VIEWS) await connection.run(`CREATE VIEW ${name} AS ${sql}`);
+    session.hasViews = true;
   }
 
   /**
@@ -369,7 +278,7 @@ export class TrailDatabase {
     const lines = linesSql(files, this.#maxLineBytes);
     const { rows } = await this.#run(session, `SELECT count(*), count(DISTINCT hash(json)) FROM (${lines})`);
     session.hasCopies = rows[0]![0] !== rows[0]![1];
-    if (!session.hasCopies) await this.#makeViews(session.connection, files, false);
+    if (!session.hasCopies) await this.#makeViews(session, false);
   }
 
   async #mayRun({ connection }: Session, sql: string): Promise<void> {
@@ -391,7 +300,8 @@ export class TrailDatabase {
   }
 
   async #run({ connection }: Session, sql: string, parameters: SqlParameters = {}): Promise<SqlResult> {
-    const { timeoutMs } = this.#options;
+    const { timeoutMs, onProgress } = this.#options;
+    const telling = onProgress === undefined ? undefined : setInterval(() => this.#tell(), PROGRESS_MS);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -408,7 +318,16 @@ export class TrailDatabase {
       throw error;
     } finally {
       clearTimeout(timer);
+      clearInterval(telling);
     }
+  }
+
+  /** DuckDB tells a share of the rows, which it estimates by the bytes of the files. */
+  #tell(): void {
+    const { connection, bytes } = this.#session!;
+    const { percentage } = connection.progress;
+    // Before its first file is done, and where no file is read, it tells nothing.
+    if (percentage > 0) this.#options.onProgress!({ bytes: (percentage / 100) * bytes, totalBytes: bytes });
   }
 
   async #endSession(): Promise<void> {
@@ -417,27 +336,17 @@ export class TrailDatabase {
     if (session === undefined) return;
     session.connection.closeSync();
     session.instance.closeSync();
-    await rm(session.directory, { recursive: true, force: true });
+    await removeTemporaryDirectory(session.directory);
   }
 }
 
-const NOTHING_CACHED: CachedFiles = { segments: new Set(), tables: [] };
+/** Bytes of files on disk. */
+export async function sizeOf(files: readonly string[]): Promise<number> {
+  let bytes = 0;
+  // One that was removed meanwhile has nothing to be read.
+  for (const path of files) bytes += (await stat(path).catch(() => ({ size: 0 }))).size;
+  return bytes;
+}
 
 const isSame = (one: CachedFiles, other: CachedFiles): boolean =>
   one.segments.size === other.segments.size && one.tables.join('\n') === other.tables.join('\n');
-
-function recordsOfLine(line: string): TrailRecord[] {
-  const records: TrailRecord[] = [];
-  // Ints that no double holds must stay what they are, or the hash of a good record would not fit.
-  visitRecords(
-    line,
-    (source, resource) => {
-      const record = toAuditRecord(source, plainAttributes(resource), '', 0);
-      const form = record.integrity === undefined ? undefined : auditForm(source);
-      const fits = form?.text !== undefined && leafHashBase64(form.text) === record.integrity;
-      records.push({ record, integrity: record.integrity === undefined ? 'unproven' : fits ? 'intact' : 'changed' });
-    },
-    true,
-  );
-  return records;
-}

@@ -47,6 +47,8 @@ export interface ReadOptions {
   readonly onTorn?: (torn: TornLine) => void;
   /** Only lines that hold one of these texts, as they stand there, are looked at; of others not even whether they are torn. */
   readonly texts?: readonly string[];
+  /** Told of each file that was read to its end. */
+  readonly onFileEnd?: (file: string) => void;
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -132,6 +134,7 @@ export async function* readRecords(
       const batch = recordsOf(wanted, listed, options.onTorn);
       if (batch.length > 0) yield batch;
     }
+    options.onFileEnd?.(listed);
   }
 }
 

@@ -573,6 +573,24 @@ export const RISK_EVENTS = {
       'An act on the trading gate lacked something. A halt takes effect all the same; a resume or an unusable demand does not.',
     message: 'Trading gate: unusable input, {risk.reason.code}[ ({risk.reason})]',
   },
+  'risk.order_rule': {
+    component: 'portfolio_limits',
+    category: ['risk', 'order'],
+    class: 'audit',
+    severity: 'WARN',
+    required: ['risk.rule.name', 'risk.rule.mode', 'risk.decision', 'risk.reason.code'],
+    optional: [
+      ...ORDER,
+      'trading.order.stop_price',
+      'trading.order.time_in_force',
+      'trading.stop_loss',
+      'trading.take_profit',
+      'risk.limits.unevaluated',
+    ],
+    brief: 'A rule in front of the orders of ccxt refused one, would have, or could not compute a limit.',
+    message:
+      'Order rule {risk.rule.name} ({risk.rule.mode}): {risk.decision} {risk.reason.code}[ {trading.side}][ {trading.quantity}][ {trading.symbol}][: {risk.reason}]',
+  },
   'risk.reconciliation.difference': {
     component: 'reconciliation',
     category: ['risk', 'position', 'order'],
@@ -599,6 +617,17 @@ export const RISK_EVENTS = {
     optional: ['risk.reconciliation.compared'],
     brief: 'Positions and open orders were compared with the venue.',
     message: 'Reconciled[ with {trading.venue}]: {risk.reconciliation.differences} differences',
+  },
+  'risk.reconciliation.orders': {
+    component: 'reconciliation',
+    category: ['risk', 'order'],
+    class: 'audit',
+    severity: 'INFO',
+    required: ['risk.reconciliation.complete', 'risk.reconciliation.asked', 'risk.reconciliation.unknown'],
+    optional: ['trading.order.ids'],
+    brief: 'The venue was asked for the orders whose end was not recorded.',
+    message:
+      'Orders reconciled[ with {trading.venue}]: {risk.reconciliation.asked} asked, {risk.reconciliation.unknown} unknown',
   },
   'risk.reconciliation.failed': {
     component: 'reconciliation',
@@ -630,6 +659,17 @@ export const RISK_EVENTS = {
     optional: ['risk.layers'],
     brief: 'The whole trading state, periodically and at close; the snapshots of the other layers follow.',
     message: 'Trading is {risk.trading_state.new}',
+  },
+  'risk.trading_state_scope_snapshot': {
+    component: 'trading_state',
+    category: ['risk'],
+    class: 'audit',
+    severity: 'INFO',
+    required: ['risk.scope', 'risk.trading_state.new', 'risk.trading_state.code'],
+    optional: [],
+    brief:
+      'The state of one scope other than the whole service of which something is demanded, after each such snapshot.',
+    message: 'Trading is {risk.trading_state.new} for {risk.scope}',
   },
   'risk.trading_state_restored': {
     component: 'trading_state',

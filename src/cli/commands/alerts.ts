@@ -10,6 +10,7 @@ import { trailPaths } from '../paths.ts';
 interface ListFlags {
   readonly all?: boolean;
   readonly json?: boolean;
+  readonly csv?: boolean;
 }
 
 interface ActFlags {
@@ -23,6 +24,7 @@ interface ActFlags {
 interface RuleFlags {
   readonly settings?: string;
   readonly json?: boolean;
+  readonly csv?: boolean;
 }
 
 interface EvaluateFlags extends RuleFlags {
@@ -42,6 +44,7 @@ Examples:
 `;
 
 const DIRECTORY = 'data directory (default: RISKTRAIL_DATA_DIR or ./risktrail-data)';
+const MAX_CELL = 80;
 const ACTS = {
   ack: ['acknowledged', 'say that somebody looks at an alert'],
   resolve: ['resolved', 'say that what an alert was about is over'],
@@ -61,6 +64,7 @@ export function addAlertsCommand(program: Command, done: (status: number) => voi
     .argument('[path...]', `${DIRECTORY}, or files`)
     .option('--all', 'those that ended, too (the newest thousand)')
     .option('--json', 'JSON lines')
+    .option('--csv', 'CSV with a heading')
     .helpOption(...help)
     .action(async (paths: readonly string[], flags: ListFlags) => done(await list(paths, flags, createOutput())));
   for (const [name, [act, what]] of Object.entries(ACTS)) {
@@ -87,6 +91,7 @@ export function addAlertsCommand(program: Command, done: (status: number) => voi
     .option('--rule <id...>', 'only these rules')
     .option('--settings <file>', 'thresholds, YAML or JSON')
     .option('--json', 'JSON lines')
+    .option('--csv', 'CSV with a heading')
     .helpOption(...help)
     .action(async (paths: readonly string[], flags: EvaluateFlags) =>
       done(await evaluate(paths, flags, createOutput())),
@@ -96,6 +101,7 @@ export function addAlertsCommand(program: Command, done: (status: number) => voi
     .description('show the rules')
     .option('--settings <file>', 'thresholds, YAML or JSON')
     .option('--json', 'the rules as JSON')
+    .option('--csv', 'CSV with a heading')
     .helpOption(...help)
     .action(async (flags: RuleFlags) => done(await rules(flags, createOutput())));
 }
@@ -107,14 +113,27 @@ async function list(given: readonly string[], flags: ListFlags, output: Output):
     for (const alert of alerts) await output.write(`${JSON.stringify(asJson(alert))}\n`);
     return EXIT.good;
   }
-  if (alerts.length === 0) {
-    output.note(flags.all ? 'no alerts' : 'no open alerts');
-    return EXIT.good;
-  }
-  const { textTable } = await import('../../analysis/text-table.ts');
+  if (alerts.length === 0) output.note(flags.all ? 'no alerts' : 'no open alerts');
   const rows = alerts.map((one) => [iso(one.raisedMs), one.status, one.severity, one.id, one.service, one.title]);
-  await output.write(textTable(['raised', 'status', 'severity', 'id', 'service', 'title'], rows, 80));
+  await writeTable(['raised', 'status', 'severity', 'id', 'service', 'title'], rows, flags, output);
   return EXIT.good;
+}
+
+/** As CSV, or as a table for people, where there is a row. */
+async function writeTable(
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+  { csv }: { readonly csv?: boolean },
+  output: Output,
+): Promise<void> {
+  if (csv) {
+    const { csvRow } = await import('../../analysis/export.ts');
+    await output.write([columns, ...rows].map(csvRow).join(''));
+    return;
+  }
+  if (rows.length === 0) return;
+  const { textTable } = await import('../../analysis/text-table.ts');
+  await output.write(textTable(columns, rows, MAX_CELL));
 }
 
 const isOpen = ({ status }: AlertRecord): boolean => status === 'ACTIVE' || status === 'ACKNOWLEDGED';
@@ -191,8 +210,8 @@ async function evaluate(given: readonly string[], flags: EvaluateFlags, output: 
   const clock = createSystemClock();
   const since = flags.since === undefined ? undefined : parseBound('--since', flags.since, 'from', clock);
   const until = flags.until === undefined ? undefined : parseBound('--until', flags.until, 'to', clock);
-  const { alerts, records } = await withProgress('evaluating', clock.monotonic, () =>
-    evaluateAlerts(trailPaths(given), rules, { since, until }),
+  const { alerts, records } = await withProgress('evaluating', clock.monotonic, (onProgress) =>
+    evaluateAlerts(trailPaths(given), rules, { since, until }, onProgress),
   );
   const raised = alerts.filter(({ rule }) => wanted.some(({ id }) => id === rule));
   const status = raised.some(({ resolvedMs }) => resolvedMs === undefined) ? EXIT.finding : EXIT.good;
@@ -203,7 +222,6 @@ async function evaluate(given: readonly string[], flags: EvaluateFlags, output: 
     }
     return status;
   }
-  const { textTable } = await import('../../analysis/text-table.ts');
   const rows = raised.map((one) => [
     iso(one.raisedMs),
     one.resolvedMs === undefined ? 'stands' : iso(one.resolvedMs),
@@ -211,14 +229,13 @@ async function evaluate(given: readonly string[], flags: EvaluateFlags, output: 
     one.rule,
     one.title,
   ]);
-  if (rows.length > 0) await output.write(textTable(['raised', 'resolved', 'severity', 'rule', 'title'], rows, 80));
+  await writeTable(['raised', 'resolved', 'severity', 'rule', 'title'], rows, flags, output);
   output.note(`${rows.length} alerts over ${records.toLocaleString('en')} records by ${wanted.length} rules`);
   return status;
 }
 
 async function rules(flags: RuleFlags, output: Output): Promise<number> {
   const { formatDuration, formatThreshold } = await import('../../alerting/text.ts');
-  const { textTable } = await import('../../analysis/text-table.ts');
   const all = await readRulesOf(flags);
   if (flags.json) {
     await output.write(`${JSON.stringify(all, undefined, 2)}\n`);
@@ -233,6 +250,6 @@ async function rules(flags: RuleFlags, output: Output): Promise<number> {
     rule.groupBy.map(({ attribute }) => attribute).join(', '),
     `docs/runbooks/${rule.runbook}.md`,
   ]);
-  await output.write(textTable(['rule', 'severity', 'raised where', 'within', 'for', 'for each', 'runbook'], rows));
+  await writeTable(['rule', 'severity', 'raised where', 'within', 'for', 'for each', 'runbook'], rows, flags, output);
   return EXIT.good;
 }

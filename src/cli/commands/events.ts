@@ -1,19 +1,22 @@
 /** `risktrail events`: the records of a trail that match, as a table or as JSON lines. */
 import type { Command } from 'commander';
 import type { FlatRecord } from '../../analysis/flat-record.ts';
+import type { QueryOptions } from '../../analysis/trail-query.ts';
+import { RiskTrailError } from '../../core/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addFilterOptions, type FilterFlags } from '../filter-options.ts';
 import { parseCount } from '../option-values.ts';
-import { createOutput, type Output } from '../output.ts';
+import { isPrintedTo, type Output } from '../output.ts';
+import { NO_PAGER_OPTION, type PagerFlags, withPager } from '../pager.ts';
 import { trailPaths } from '../paths.ts';
-import { createPrinter, type Printer } from '../record-printer.ts';
+import { withProgress } from '../progress.ts';
+import { createPrinter } from '../record-printer.ts';
 
-interface EventsFlags extends FilterFlags {
+interface EventsFlags extends FilterFlags, PagerFlags {
   readonly since?: string;
   readonly until?: string;
   readonly limit?: number;
   readonly reverse?: boolean;
-  readonly json?: boolean;
 }
 
 /** `--reverse` turns at most this many around in memory. */
@@ -44,9 +47,11 @@ export function addEventsCommand(program: Command, done: (status: number) => voi
     .option('-n, --limit <count>', 'at most this many', parseCount(1))
     .option('-r, --reverse', 'newest first')
     .option('--json', 'JSON lines in the flat shape')
+    .option('--csv', 'CSV with a heading: a column for each attribute that is there')
+    .option(...NO_PAGER_OPTION)
     .addHelpText('after', EXAMPLES)
     .action(async (paths: readonly string[], flags: EventsFlags) =>
-      done(await showEvents(paths, flags, createOutput())),
+      done(await withPager(flags, (output) => showEvents(paths, flags, output))),
     );
 }
 
@@ -56,54 +61,84 @@ async function showEvents(paths: readonly string[], flags: EventsFlags, output: 
   const { createSystemClock } = await import('../../core/clock.ts');
   const filter = parseFilter(flags, createSystemClock());
   let torn = 0;
-  const batches = queryTrail(trailPaths(paths), {
-    filter,
-    texts: textsOf(flags),
-    onTorn({ kind }) {
-      // A last line without its newline is being written.
-      if (kind !== 'tail') torn++;
-    },
-  });
-  const print = await createPrinter(flags.json === true, output);
-  const shown = flags.reverse
-    ? await printReversed(batches, flags.limit, print)
-    : await printAll(batches, flags.limit, print);
-  if (shown === undefined) {
-    output.note(`risktrail: more than ${MAX_REVERSED} records match: --reverse needs a narrower filter or --limit`);
-    return EXIT.usage;
-  }
+  const trail = trailPaths(paths);
+  const toTerminal = isPrintedTo('terminal');
+  const show = async (onProgress: QueryOptions['onProgress'], hide: () => void) => {
+    const read = () =>
+      chosen(
+        queryTrail(trail, {
+          filter,
+          texts: textsOf(flags),
+          onProgress,
+          onTorn({ kind }) {
+            // A last line without its newline is being written.
+            if (kind !== 'tail') torn++;
+          },
+        }),
+        flags,
+      );
+    if (flags.csv) {
+      const { writeCsv } = await import('../../analysis/export.ts');
+      return writeCsv(read, async (text) => {
+        if (toTerminal) hide();
+        await output.write(text);
+      });
+    }
+    const print = await createPrinter(flags.json === true, output);
+    let shown = 0;
+    for await (const records of read()) {
+      if (toTerminal) hide();
+      await print(records);
+      shown += records.length;
+      if (output.closed) break;
+    }
+    return shown;
+  };
+  // Where another program has the text, it may have the terminal, too.
+  const isWatched = toTerminal || isPrintedTo('file');
+  const what = `reading ${trail.join(' ')}`;
+  const shown = isWatched
+    ? await withProgress(what, createSystemClock().monotonic, show)
+    : await show(undefined, () => {});
   if (torn > 0) {
     output.note(`risktrail: ${torn} ${torn === 1 ? 'line' : 'lines'} could not be read: see risktrail verify`);
     return EXIT.incomplete;
   }
-  if (shown === 0 && flags.json !== true) output.note(await noMatch(flags));
+  if (shown === 0 && flags.json !== true && flags.csv !== true) output.note(await noMatch(flags));
   return EXIT.good;
 }
 
-type Batches = AsyncIterable<readonly FlatRecord[]>;
-
-async function printAll(batches: Batches, limit = Number.POSITIVE_INFINITY, print: Printer): Promise<number> {
-  let shown = 0;
-  for await (const batch of batches) {
-    const records = batch.length > limit - shown ? batch.slice(0, limit - shown) : batch;
-    await print(records);
-    shown += records.length;
-    if (shown >= limit) break;
+/**
+ * As many of the records as are wanted, in their order or turned around.
+ * @throws RiskTrailError OPTION_INVALID where there is no limit and too much to turn around
+ */
+async function* chosen(
+  batches: AsyncIterable<readonly FlatRecord[]>,
+  { limit, reverse }: EventsFlags,
+): AsyncGenerator<readonly FlatRecord[], void, undefined> {
+  if (!reverse) {
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    for await (const batch of batches) {
+      yield batch.length > left ? batch.slice(0, left) : batch;
+      left -= batch.length;
+      if (left <= 0) return;
+    }
+    return;
   }
-  return shown;
-}
-
-/** @returns undefined where there is no limit and too much to turn around; nothing was printed then */
-async function printReversed(batches: Batches, limit: number | undefined, print: Printer): Promise<number | undefined> {
   let newest: FlatRecord[] = [];
   for await (const batch of batches) {
     newest.push(...batch);
     if (limit !== undefined) {
       if (newest.length > limit) newest = newest.slice(-limit);
-    } else if (newest.length > MAX_REVERSED) return undefined;
+    } else if (newest.length > MAX_REVERSED) {
+      throw new RiskTrailError('OPTION_INVALID', {
+        field: '--reverse',
+        expected: 'a narrower filter or --limit',
+        received: `more than ${MAX_REVERSED} records`,
+      });
+    }
   }
-  await print(newest.toReversed());
-  return newest.length;
+  yield newest.toReversed();
 }
 
 /** Nothing is an answer; a misspelt name deserves a hint. */

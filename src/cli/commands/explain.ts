@@ -1,23 +1,26 @@
 /** `risktrail explain`: why did that happen? */
 import type { Command } from 'commander';
-import type { Explanation } from '../../analysis/index.ts';
+import type { ExplainStep, Explanation, OpenTrailOptions } from '../../analysis/index.ts';
 import { EXIT } from '../exit-codes.ts';
-import { createOutput, type Output } from '../output.ts';
+import type { Output } from '../output.ts';
+import { NO_PAGER_OPTION, type PagerFlags, withPager } from '../pager.ts';
 import { trailPaths } from '../paths.ts';
 import { withProgress } from '../progress.ts';
 
-interface ExplainFlags {
+interface ExplainFlags extends PagerFlags {
   readonly at?: string;
   readonly event?: string;
   readonly order?: string;
   readonly position?: string;
   readonly verify?: boolean;
-  readonly json?: boolean;
+  readonly cache?: boolean | string;
 }
 
 const EXAMPLES = `
 Give one of --at, --event, --order, --position. Exit status: 0 explained and intact; 1 a record is not what was written.
 Each record is checked against its hash; a trail of up to 200 MB is verified as a whole, a larger one with --verify.
+A time of day alone (10:30, UTC) is taken on the last record's day if trading was halted then, else on the latest day on which
+a halt began then, or was in force; which day that is, is told.
 
 Examples:
   $ risktrail explain --at 2020-03-13T19:30:00Z
@@ -31,24 +34,50 @@ export function addExplainCommand(program: Command, done: (status: number) => vo
     .command('explain')
     .description('the chain of records that led to a halt, an event, an order or a position')
     .argument('[paths...]', 'data directory or files (default: RISKTRAIL_DATA_DIR or ./risktrail-data)')
-    .option('--at <time>', 'why trading was halted then')
+    .option('--at <time>', 'why trading was halted then: 2020-03-13T19:30:00Z, or 19:30')
     .option('--event <id>', 'record id')
     .option('--order <id>', 'order id')
     .option('--position <id>', 'position, execution or stop id')
     .option('--verify', 'verify the trail as a whole, however large')
+    .option(
+      '--cache [directory]',
+      'keep an index of the trail, for later questions (default: cache in the trail’s directory)',
+    )
     .option('--json', 'as JSON')
+    .option('--csv', 'the records of the chain as CSV')
+    .option(...NO_PAGER_OPTION)
     .addHelpText('after', EXAMPLES)
-    .action(async (paths: readonly string[], flags: ExplainFlags) => done(await explain(paths, flags, createOutput())));
+    .action(async (paths: readonly string[], flags: ExplainFlags) =>
+      done(await withPager(flags, (output) => explain(paths, flags, output))),
+    );
 }
 
 async function explain(paths: readonly string[], flags: ExplainFlags, output: Output): Promise<number> {
   const { openTrail } = await import('../../analysis/index.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
-  const { json, ...target } = flags;
-  await using trail = openTrail(trailPaths(paths));
-  const explained = await withProgress('looking', createSystemClock().monotonic, () => trail.explain(target));
-  await output.write(json ? `${JSON.stringify(explained, undefined, 2)}\n` : await asText(explained, output));
-  return explained.steps.some((step) => step.integrity === 'changed') ? EXIT.finding : EXIT.good;
+  const { json, csv, cache, pager: _, ...target } = flags;
+  const of = trailPaths(paths);
+  const look = async (onProgress: OpenTrailOptions['onProgress']) => {
+    await using trail = openTrail(of, { onProgress, cache });
+    return await trail.explain(target);
+  };
+  const explained = await withProgress(`reading ${of.join(' ')}`, createSystemClock().monotonic, look);
+  const status = explained.steps.some((step) => step.integrity === 'changed') ? EXIT.finding : EXIT.good;
+  // Set before printing: whoever reads may stop reading.
+  process.exitCode = status;
+  if (json) await output.write(`${JSON.stringify(explained, undefined, 2)}\n`);
+  else await output.write(csv ? await asCsv(explained) : await asText(explained, output));
+  return status;
+}
+
+async function asCsv({ steps }: Explanation): Promise<string> {
+  const { csvRow } = await import('../../analysis/export.ts');
+  const columns = {
+    ...{ time: 'time', part: 'part', event: 'event', text: 'what', recordId: 'record_id', stream: 'stream' },
+    ...{ sequence: 'sequence', traceId: 'trace_id', integrity: 'integrity' },
+  } as const satisfies Readonly<Record<keyof ExplainStep, string>>;
+  const members = Object.keys(columns) as (keyof ExplainStep)[];
+  return [csvRow(Object.values(columns)), ...steps.map((step) => csvRow(members.map((name) => step[name])))].join('');
 }
 
 const PART = { led: 'led there', cause: 'cause', event: '=> this', followed: 'followed' } as const;

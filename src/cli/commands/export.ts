@@ -1,9 +1,10 @@
 /** `risktrail export`: the records that match, as a file for other tools. */
 import { Argument, type Command } from 'commander';
 import { EXPORT_FORMATS, type ExportFormat } from '../../analysis/export.ts';
+import type { OpenTrailOptions } from '../../analysis/index.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addFilterOptions, type FilterFlags } from '../filter-options.ts';
-import { createOutput, type Output } from '../output.ts';
+import { createOutput, isPrintedTo, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
 import { withProgress } from '../progress.ts';
 
@@ -63,18 +64,28 @@ async function exportRecords(
     );
     return EXIT.usage;
   }
-  await using trail = openTrail(trailPaths(paths));
+  const of = trailPaths(paths);
+  const clock = createSystemClock();
   if (partition !== undefined) {
-    const lake = () => trail.exportLake(file!, partition, filter);
-    const made = await withProgress(`writing ${file}`, createSystemClock().monotonic, lake);
+    const lake = async (onProgress: OpenTrailOptions['onProgress']) => {
+      await using trail = openTrail(of, { onProgress });
+      return await trail.exportLake(file!, partition, filter);
+    };
+    const made = await withProgress(`writing ${file}`, clock.monotonic, lake);
     output.note(
       `${made.records} ${made.records === 1 ? 'record' : 'records'} written in ${made.written} files below ${file}; ${made.unchanged} files of the trail were there already`,
     );
     return EXIT.good;
   }
-  const work = () => trail.export(format, file ?? ((text) => output.write(text)), filter);
-  const count =
-    file === undefined ? await work() : await withProgress(`writing ${file}`, createSystemClock().monotonic, work);
+  const work = async (onProgress: OpenTrailOptions['onProgress']) => {
+    await using trail = openTrail(of, { onProgress });
+    return await trail.export(format, file ?? ((text) => output.write(text)), filter);
+  };
+  // Where the text goes to a terminal or another program, it would stand in between.
+  const isShown = file !== undefined || isPrintedTo('file');
+  const count = isShown
+    ? await withProgress(`writing ${file ?? 'standard output'}`, clock.monotonic, work)
+    : await work(undefined);
   if (file !== undefined) output.note(`${count} ${count === 1 ? 'record' : 'records'} written to ${file}`);
   else if (count === 0) output.note('no record matches');
   return EXIT.good;

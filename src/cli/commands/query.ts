@@ -1,17 +1,17 @@
 /** `risktrail query`: SQL over a trail. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { OpenTrailOptions } from '../../analysis/index.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseCount } from '../option-values.ts';
-import { createOutput, type Output } from '../output.ts';
+import type { Output } from '../output.ts';
+import { NO_PAGER_OPTION, type PagerFlags, withPager } from '../pager.ts';
 import { trailPaths } from '../paths.ts';
 import { withProgress } from '../progress.ts';
 
-interface QueryFlags {
+interface QueryFlags extends PagerFlags {
   readonly file?: string;
-  readonly json?: boolean;
-  readonly csv?: boolean;
   readonly timeout: number;
   readonly memory: number;
 }
@@ -41,8 +41,11 @@ export function addQueryCommand(program: Command, done: (status: number) => void
     .option('--csv', 'CSV with a heading')
     .option('--timeout <seconds>', 'longest time', parseCount(1), 120)
     .option('--memory <MiB>', 'memory that DuckDB may take', parseCount(64), 512)
+    .option(...NO_PAGER_OPTION)
     .addHelpText('after', EXAMPLES)
-    .action(async (given: readonly string[], flags: QueryFlags) => done(await query(given, flags, createOutput())));
+    .action(async (given: readonly string[], flags: QueryFlags) =>
+      done(await withPager(flags, (output) => query(given, flags, output))),
+    );
 }
 
 async function query(given: readonly string[], flags: QueryFlags, output: Output): Promise<number> {
@@ -54,8 +57,12 @@ async function query(given: readonly string[], flags: QueryFlags, output: Output
     return EXIT.usage;
   }
   const paths = trailPaths(flags.file === undefined ? given.slice(1) : given);
-  await using trail = openTrail(paths, { timeoutMs: flags.timeout * 1000, memoryBytes: flags.memory * 2 ** 20 });
-  const { columns, rows } = await withProgress('querying', createSystemClock().monotonic, () => trail.sql(sql));
+  const bounds = { timeoutMs: flags.timeout * 1000, memoryBytes: flags.memory * 2 ** 20 };
+  const ask = async (onProgress: OpenTrailOptions['onProgress']) => {
+    await using trail = openTrail(paths, { ...bounds, onProgress });
+    return await trail.sql(sql);
+  };
+  const { columns, rows } = await withProgress(`reading ${paths.join(' ')}`, createSystemClock().monotonic, ask);
   if (flags.json) {
     for (const row of rows)
       await output.write(`${JSON.stringify(Object.fromEntries(columns.map((name, at) => [name, row[at]])))}\n`);

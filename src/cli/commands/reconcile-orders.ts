@@ -12,7 +12,8 @@ interface ReconcileOrdersFlags {
 
 const EXAMPLES = `
 An intent without an outcome: the process ended, or is still waiting, between the send and the answer. An unknown outcome:
-no answer came. Either order may stand at the venue. Exit status: 0 there is none, 1 there are some.
+no answer came. Either order may stand at the venue: a program asks it by trail.reconcileOrders(exchange). Exit status: 0 there
+is none, 1 there are some.
 
 Examples:
   $ risktrail reconcile-orders ./risktrail-data
@@ -41,8 +42,7 @@ async function reconcileOrders(paths: readonly string[], flags: ReconcileOrdersF
   const open = states.flatMap(({ stream, state }) =>
     state.openOrders.filter(({ status }) => status !== 'placed').map((order) => ({ stream, order })),
   );
-  const venues = await venuesOf(trail, new Set(open.map(({ order }) => order.firstRecordId)));
-  const rows = open.map(({ stream, order }) => rowOf(stream, order, venues.get(order.firstRecordId)));
+  const rows = open.map(({ stream, order }) => rowOf(stream, order));
   if (flags.json) await output.write(`${JSON.stringify(rows, undefined, 2)}\n`);
   else if (rows.length === 0) output.note('every order has an outcome');
   else {
@@ -65,12 +65,12 @@ async function reconcileOrders(paths: readonly string[], flags: ReconcileOrdersF
   return rows.length === 0 ? EXIT.good : EXIT.finding;
 }
 
-function rowOf(stream: string, order: OpenOrder, venue: string | undefined) {
+function rowOf(stream: string, order: OpenOrder) {
   return {
     since: new Date(order.sinceMs).toISOString(),
     service: stream.slice(0, stream.lastIndexOf('/')),
     stream,
-    venue: venue ?? null,
+    venue: order.venue ?? null,
     symbol: order.symbol ?? null,
     side: order.side ?? null,
     quantity: order.quantity ?? null,
@@ -80,19 +80,4 @@ function rowOf(stream: string, order: OpenOrder, venue: string | undefined) {
     outcome: order.status === 'intent' ? 'none' : 'unknown',
     record_id: order.firstRecordId,
   };
-}
-
-/** The venues of orders by the records that first told of them. */
-async function venuesOf(trail: readonly string[], wanted: ReadonlySet<string>): Promise<Map<string, string>> {
-  const venues = new Map<string, string>();
-  if (wanted.size === 0) return venues;
-  const { queryTrail } = await import('../../analysis/trail-query.ts');
-  for await (const batch of queryTrail(trail)) {
-    for (const record of batch) {
-      const venue = record['trading.venue'];
-      if (record.record_id !== null && wanted.has(record.record_id) && typeof venue === 'string')
-        venues.set(record.record_id, venue);
-    }
-  }
-  return venues;
 }

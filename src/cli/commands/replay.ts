@@ -9,7 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 import { gather, parseCount } from '../option-values.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
-import { withProgress } from '../progress.ts';
+import { type Progress, withProgress } from '../progress.ts';
 
 interface ReplayFlags {
   readonly set?: readonly string[];
@@ -82,9 +82,7 @@ async function run(paths: readonly string[], flags: ReplayFlags, output: Output)
 async function check(trail: readonly string[], flags: ReplayFlags, output: Output): Promise<number> {
   const { checkReplay } = await import('../../analysis/replay/replay.ts');
   const { from, to } = flags;
-  const answer = await shown(`replaying ${trail.join(' ')}`, (onProgress) =>
-    checkReplay(trail, { from, to, onProgress }),
-  );
+  const answer = await shown(`replaying ${trail.join(' ')}`, (onRead) => checkReplay(trail, { from, to, onRead }));
   if (flags.json) await output.write(`${JSON.stringify(answer, undefined, 2)}\n`);
   else if (flags.csv) await output.write(await differencesCsv(answer));
   else await output.write(checkText(answer, output));
@@ -150,9 +148,7 @@ const FIGURES = {
 async function other(trail: readonly string[], flags: ReplayFlags, output: Output): Promise<number> {
   const { replay } = await import('../../analysis/replay/replay.ts');
   const { from, to, set = [] } = flags;
-  const answer = await shown(`replaying ${trail.join(' ')}`, (onProgress) =>
-    replay(trail, { set, from, to, onProgress }),
-  );
+  const answer = await shown(`replaying ${trail.join(' ')}`, (onRead) => replay(trail, { set, from, to, onRead }));
   if (flags.json) await output.write(`${JSON.stringify(answer, undefined, 2)}\n`);
   else if (flags.csv) await output.write(await rowsCsv(answer));
   else await output.write(await replayText(answer, flags.limit, output));
@@ -208,8 +204,8 @@ async function rowsCsv({ rows }: ReplayResult): Promise<string> {
 async function sweep(trail: readonly string[], flags: ReplayFlags, output: Output): Promise<number> {
   const { sweepReplay } = await import('../../analysis/replay/replay.ts');
   const { from, to, set, sweep: axes = [] } = flags;
-  const answer = await shown(`sweeping ${trail.join(' ')}`, (onProgress) =>
-    sweepReplay(trail, { sweep: axes, set, from, to, onProgress }),
+  const answer = await shown(`sweeping ${trail.join(' ')}`, (onRead) =>
+    sweepReplay(trail, { sweep: axes, set, from, to, onRead, onProgress: settingsTo(onRead) }),
   );
   if (flags.html !== undefined) {
     const { writeFile } = await import('node:fs/promises');
@@ -226,39 +222,21 @@ async function sweep(trail: readonly string[], flags: ReplayFlags, output: Outpu
   return EXIT.good;
 }
 
-const SWEEP_FIGURES = [
-  ...([
-    'halts',
-    'reductions',
-    'halted_minutes',
-    'stops_fired',
-    'orders_denied',
-    'orders_cut',
-    'calls_refused',
-  ] as const),
-  ...(['positions_closed', 'positions_open', 'result', 'differences', 'unknown'] as const),
-];
-
 async function sweepText(answer: SweepResult, output: Output): Promise<string> {
   const { textTable } = await import('../../analysis/text-table.ts');
+  const { sweepTable } = await import('../../analysis/replay/sweep-table.ts');
   const axes = answer.axes.map(({ parameter }) => parameter);
-  const recorded = [
-    ...axes.map((_, at) => (at === 0 ? 'recorded' : '')),
-    ...SWEEP_FIGURES.map((name) => (name === 'differences' || name === 'unknown' ? 0 : answer.recorded[name])),
-  ];
-  const rows = answer.rows.map((row) => [
-    ...axes.map((name) => String(row.parameters[name] ?? 'none')),
-    ...SWEEP_FIGURES.map((name) => row[name]),
-  ]);
-  const columns = [...axes, ...SWEEP_FIGURES.map((name) => name.replaceAll('_', ' '))];
+  const { headings, recorded, rows } = sweepTable(answer);
+  const table = [recorded, ...rows].map(({ settings, figures }) => [...settings, ...figures]);
   return [
     `${output.style('bold', `Sweep of ${axes.join(' and ')}, ${answer.from} to ${answer.to}: ${rows.length} settings`)}\n`,
-    textTable(columns, [recorded, ...rows]),
+    textTable(headings, table),
     ...answer.notes.map((note) => `Note: ${note}.\n`),
   ].join('');
 }
 
 async function sweepCsv(answer: SweepResult): Promise<string> {
+  const { SWEEP_FIGURES } = await import('../../analysis/replay/sweep-table.ts');
   const { csvRow } = await import('../../analysis/export.ts');
   const axes = answer.axes.map(({ parameter }) => parameter);
   const columns = [...axes, ...SWEEP_FIGURES, 'first_difference'];
@@ -272,17 +250,16 @@ async function sweepCsv(answer: SweepResult): Promise<string> {
   return [csvRow(columns), ...rows].join('');
 }
 
-/** Runs the work with its progress shown: records while the trail is read, then settings. */
-async function shown<T>(
-  what: string,
-  work: (onProgress: ((done: number, total: number) => void) | undefined) => Promise<T>,
-): Promise<T> {
+type Tell = ((progress: Progress) => void) | undefined;
+
+/** Runs the work with its progress shown. */
+async function shown<T>(what: string, work: (tell: Tell) => Promise<T>): Promise<T> {
   const { createSystemClock } = await import('../../core/clock.ts');
-  return withProgress(what, createSystemClock().monotonic, (tell) =>
-    work(
-      tell === undefined
-        ? undefined
-        : (done, total) => tell({ bytes: total === 0 ? 0 : done, totalBytes: total, records: done, unit: 'settings' }),
-    ),
-  );
+  return withProgress(what, createSystemClock().monotonic, work);
 }
+
+/** Settings of a sweep, told as what is read is told. */
+const settingsTo = (tell: Tell) =>
+  tell === undefined
+    ? undefined
+    : (done: number, total: number) => tell({ bytes: done, totalBytes: total, records: done, unit: 'settings' });

@@ -1,16 +1,17 @@
 /** `risktrail report`: what a trail comes to, in numbers. */
 import { writeFile } from 'node:fs/promises';
 import { Argument, type Command } from 'commander';
-import type { Trail } from '../../analysis/index.ts';
+import type { OpenTrailOptions } from '../../analysis/index.ts';
 import type { PageOptions } from '../../analysis/page/index.ts';
 import { REPORTS, type Report, type ReportName, type ReportSection } from '../../analysis/report/types.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { EXIT } from '../exit-codes.ts';
-import { createOutput, type Output } from '../output.ts';
+import type { Output } from '../output.ts';
+import { NO_PAGER_OPTION, type PagerFlags, withPager } from '../pager.ts';
 import { trailPaths } from '../paths.ts';
 import { withProgress } from '../progress.ts';
 
-interface ReportFlags {
+interface ReportFlags extends PagerFlags {
   readonly from?: string;
   readonly to?: string;
   readonly symbol?: string;
@@ -18,8 +19,6 @@ interface ReportFlags {
   readonly account?: string;
   readonly verify?: boolean;
   readonly cache?: boolean | string;
-  readonly json?: boolean;
-  readonly csv?: boolean;
   readonly html?: string;
 }
 
@@ -56,37 +55,51 @@ export function addReportCommand(program: Command, done: (status: number) => voi
     .option('--json', 'the report as JSON')
     .option('--csv', 'CSV: section, name, value, n, unit, convention; tables as they are')
     .option('--html <file>', 'a page to look at: one HTML file with pictures, and this report in front')
+    .option(...NO_PAGER_OPTION)
     .addHelpText('after', EXAMPLES)
     .action(async (name: ReportName, paths: readonly string[], flags: ReportFlags) =>
-      done(await report(name, paths, flags, createOutput())),
+      done(await withPager(flags, (output) => report(name, paths, flags, output))),
     );
 }
 
 async function report(name: ReportName, paths: readonly string[], flags: ReportFlags, output: Output): Promise<number> {
   const { openTrail } = await import('../../analysis/index.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
-  const { json, csv, html, ...asked } = flags;
-  await using trail = openTrail(trailPaths(paths));
-  if (html !== undefined) return writePage(trail, html, { ...asked, report: name }, output);
-  const made = await withProgress(`report ${name}`, createSystemClock().monotonic, () => trail.report[name](asked));
+  const { json, csv, html, cache, pager: _, ...asked } = flags;
+  const of = trailPaths(paths);
+  if (html !== undefined) return writePage(of, html, { ...asked, report: name }, cache, output);
+  const make = async (onProgress: OpenTrailOptions['onProgress']) => {
+    await using trail = openTrail(of, { onProgress, cache });
+    return await trail.report[name](asked);
+  };
+  const made = await withProgress(`report ${name} of ${of.join(' ')}`, createSystemClock().monotonic, make);
+  const status = made.integrity.status === 'findings' ? EXIT.finding : EXIT.good;
+  // Set before printing: whoever reads may stop reading.
+  process.exitCode = status;
   if (json) await output.write(`${JSON.stringify(made, undefined, 2)}\n`);
   else if (csv) await output.write(await asCsv(made));
   else await output.write(await asText(made, output));
-  if (made.integrity.status === 'findings') {
-    output.note(`risktrail: ${made.integrity.detail}`);
-    return EXIT.finding;
-  }
-  if (made.records === 0) output.note(`risktrail: no record of the trail is within what was asked for`);
-  return EXIT.good;
+  if (status === EXIT.finding) output.note(`risktrail: ${made.integrity.detail}`);
+  else if (made.records === 0) output.note(`risktrail: no record of the trail is within what was asked for`);
+  return status;
 }
 
-async function writePage(trail: Trail, file: string, options: PageOptions, output: Output): Promise<number> {
-  const { renderPage } = await import('../../analysis/page/index.ts');
+async function writePage(
+  paths: readonly string[],
+  file: string,
+  options: PageOptions,
+  cache: ReportFlags['cache'],
+  output: Output,
+): Promise<number> {
+  const { openTrail, renderPage } = await import('../../analysis/index.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
-  const integrity = await trail.integrity(options.verify);
-  const page = await withProgress(`page of ${options.report}`, createSystemClock().monotonic, () =>
-    renderPage(trail, { ...options, integrity }),
-  );
+  const make = async (onProgress: OpenTrailOptions['onProgress']) => {
+    await using trail = openTrail(paths, { onProgress, cache });
+    const integrity = await trail.integrity(options.verify);
+    return { integrity, page: await renderPage(trail, { ...options, integrity }) };
+  };
+  const what = `page of ${options.report} of ${paths.join(' ')}`;
+  const { integrity, page } = await withProgress(what, createSystemClock().monotonic, make);
   if (file === '-') await output.write(page);
   else {
     try {

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { StateChange } from '../../analysis/state-diff.ts';
 import type { StateLayer, StateView } from '../../analysis/state-view.ts';
+import type { PlainValue } from '../../audit/record/otlp.ts';
 import { printable } from '../../core/printable.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gather } from '../option-values.ts';
@@ -15,6 +16,7 @@ interface StateFlags {
   readonly layer?: readonly string[];
   readonly diff?: readonly string[];
   readonly json?: boolean;
+  readonly csv?: boolean;
 }
 
 const EXAMPLES = `
@@ -42,6 +44,7 @@ export function addStateCommand(program: Command, done: (status: number) => void
     )
     .option('--diff <times...>', 'two moments: what is different at the second')
     .option('--json', 'the states as JSON')
+    .option('--csv', 'with --diff: what is different as CSV')
     .addHelpText('after', EXAMPLES)
     .action(async (paths: readonly string[], flags: StateFlags) => done(await showState(paths, flags, createOutput())));
 }
@@ -63,19 +66,25 @@ async function showState(paths: readonly string[], flags: StateFlags, output: Ou
     const received = flags.at === undefined ? describeValue(flags.diff.join(' ')) : '--at too';
     throw new RiskTrailError('OPTION_INVALID', { field: '--diff', expected, received });
   }
+  if (flags.csv && flags.diff === undefined) {
+    const expected = '--diff: a state has no rows; --json has it';
+    throw new RiskTrailError('OPTION_INVALID', { field: '--csv', expected, received: 'a state' });
+  }
   // Paths that stand behind the two moments are taken for moments by the parser.
   const [from, to, ...further] = flags.diff ?? [];
   const trail = trailPaths([...paths, ...further]);
   const viewsAt = async (time: string | undefined, field: string) => {
     const at = time === undefined ? undefined : parseBound(field, time, 'to', clock);
-    const states = await withProgress(`reading ${trail.join(' ')}`, clock.monotonic, () => stateAt(trail, at));
+    const states = await withProgress(`reading ${trail.join(' ')}`, clock.monotonic, (onProgress) =>
+      stateAt(trail, at, onProgress),
+    );
     return states.map((one) => stateView(one, flags.layer as readonly StateLayer[] | undefined));
   };
   if (from !== undefined) {
     const { stateDifferences } = await import('../../analysis/state-diff.ts');
     const changes = stateDifferences(await viewsAt(from, '--diff'), await viewsAt(to, '--diff'));
     if (flags.json) await output.write(`${JSON.stringify(changes, undefined, 2)}\n`);
-    else await output.write(await diffText(changes));
+    else await output.write(flags.csv ? await diffCsv(changes) : await diffText(changes));
     return EXIT.good;
   }
   const views = await viewsAt(flags.at, '--at');
@@ -85,11 +94,18 @@ async function showState(paths: readonly string[], flags: StateFlags, output: Ou
   return EXIT.good;
 }
 
+const DIFF_COLUMNS = ['service', 'layer', 'of', 'member', 'before', 'after'];
+const diffRow = (one: StateChange) => [one.service, one.layer, one.name, one.member, one.before, one.after];
+
 async function diffText(changes: readonly StateChange[]): Promise<string> {
   if (changes.length === 0) return 'nothing is different\n';
   const { textTable } = await import('../../analysis/text-table.ts');
-  const rows = changes.map((one) => [one.service, one.layer, one.name, one.member, one.before, one.after]);
-  return textTable(['service', 'layer', 'of', 'member', 'before', 'after'], rows);
+  return textTable(DIFF_COLUMNS, changes.map(diffRow));
+}
+
+async function diffCsv(changes: readonly StateChange[]): Promise<string> {
+  const { csvRow } = await import('../../analysis/export.ts');
+  return [DIFF_COLUMNS, ...changes.map(diffRow)].map((row) => csvRow(row as readonly PlainValue[])).join('');
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of the view, printed by their names

@@ -1,19 +1,16 @@
 /** What `risktrail doctor` looks at on this machine: Node, the data directory, the key, the clock, the trail's state. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { readTrailStatus } from '../../analysis/trail-status.ts';
+import { isLate, isUnsigned, LOW_DISK_BYTES, readTrailStatus } from '../../analysis/trail-status.ts';
 import { readSigningKey, SIGNING_KEY_FILE } from '../../audit/journal/keys.ts';
 import type { Clock } from '../../core/clock.ts';
 import { type Check, fail, ok, reasonOf, warn } from './check.ts';
 
 const LEAST_NODE = [22, 15] as const;
-const LITTLE_DISK_BYTES = 1_000_000_000;
 const NO_DISK_BYTES = 100_000_000;
 /** Coarser ticks give records of one moment the same time. */
 const COARSE_CLOCK_MS = 1;
 const CLOCK_SAMPLES = 200;
-const OLD_CHECKPOINT_SECONDS = 60;
-const OLD_BACKLOG_SECONDS = 60;
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
@@ -61,7 +58,7 @@ export function checkDirectory(dataDir: string, userId: number | undefined): rea
   const found = `${gigabytes(free)} free`;
   if (free < NO_DISK_BYTES)
     checks.push(fail('Disk', found, 'free space now: records will wait in memory, then be lost'));
-  else if (free < LITTLE_DISK_BYTES) checks.push(warn('Disk', found, 'free space, or set RISKTRAIL_RETENTION_DAYS'));
+  else if (free < LOW_DISK_BYTES) checks.push(warn('Disk', found, 'free space, or set RISKTRAIL_RETENTION_DAYS'));
   else checks.push(ok('Disk', found));
   return checks;
 }
@@ -130,16 +127,15 @@ export function checkTrail(dataDir: string, nowMs: number): readonly Check[] {
   const newest = status.streams
     .flatMap(({ checkpoint }) => (checkpoint === null ? [] : [checkpoint.ageSeconds]))
     .sort((a, b) => a - b)[0];
-  const late = open.find((one) => one.running === true && (one.checkpoint?.ageSeconds ?? 0) > OLD_CHECKPOINT_SECONDS);
   const ageText = newest === undefined ? 'none yet' : `${Math.round(newest)} s ago`;
-  if (late !== undefined && late.uncovered > 1) {
+  if (open.some(isUnsigned)) {
     checks.push(fail('Last checkpoint', ageText, 'look at the journal’s errors: risktrail status'));
   } else checks.push(ok('Last checkpoint', ageText));
   const waiting = status.streams.flatMap(({ backlog }) => (backlog === null ? [] : [backlog]));
   const records = waiting.reduce((sum, one) => sum + one.records, 0);
   const oldest = Math.max(0, ...waiting.map(({ seconds }) => seconds));
   if (waiting.length === 0) checks.push(ok('Backlog', 'the trail is not shipped'));
-  else if (oldest > OLD_BACKLOG_SECONDS) {
+  else if (waiting.some(isLate)) {
     const found = `${records.toLocaleString('en')} records, the oldest for ${Math.round(oldest)} s`;
     checks.push(fail('Backlog', found, 'look at the endpoint below; `risktrail ship` sends what a dead service left'));
   } else checks.push(ok('Backlog', `${records.toLocaleString('en')} records`));

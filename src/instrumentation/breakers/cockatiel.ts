@@ -17,20 +17,20 @@ interface PolicyClass {
 }
 
 /** Numbers of cockatiel's `CircuitState`. */
-const STATES: readonly BreakerState[] = ['closed', 'open', 'half_open', 'forced_open'];
+const STATES: readonly BreakerState[] = ['CLOSED', 'OPEN', 'HALF_OPEN', 'FORCED_OPEN'];
 const PATCHED = Symbol.for('risktrail.cockatiel.patched');
 const recorders = new WeakMap<object, BreakerRecorder>();
 let count = 0;
 
 function attach(policy: Policy): BreakerRecorder {
   // Its breakers have no names: they are counted in the order of their first use.
-  const recorder = new BreakerRecorder('cockatiel', `cockatiel-${++count}`, STATES[policy.state ?? 0] ?? 'closed');
+  const recorder = new BreakerRecorder('cockatiel', `cockatiel-${++count}`, STATES[policy.state ?? 0] ?? 'CLOSED');
   recorders.set(policy, recorder);
   policy.onFailure?.(({ duration, reason }) =>
     recorder.failed({ error: reason?.error, durationMs: duration, timeout: isTimeout(reason?.error) }),
   );
   policy.onSuccess?.(({ duration }) => recorder.succeeded(duration));
-  policy.onStateChange?.((state) => recorder.changed(STATES[state] ?? 'closed'));
+  policy.onStateChange?.((state) => recorder.changed(STATES[state] ?? 'CLOSED'));
   return recorder;
 }
 

@@ -1,10 +1,11 @@
 /** The events of breakers that other libraries keep: the catalogue's own, so that the same dashboards show them. */
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
+import { FOREIGN_BREAKER } from '../../risk/risk-state.ts';
 import { findHost, guarded, record } from '../host.ts';
 
-export type BreakerState = 'closed' | 'open' | 'half_open' | 'forced_open';
+export type BreakerState = 'CLOSED' | 'OPEN' | 'HALF_OPEN' | 'FORCED_OPEN';
 
-const CODES: Readonly<Record<BreakerState, number>> = { closed: 0, open: 1, half_open: 2, forced_open: 4 };
+const CODES: Readonly<Record<BreakerState, number>> = { CLOSED: 0, OPEN: 1, HALF_OPEN: 2, FORCED_OPEN: 4 };
 
 /** What of a failed call is told. */
 export interface CallFailure {
@@ -49,13 +50,13 @@ export class BreakerRecorder {
     if (before === state) return;
     this.#state = state;
     const failures = this.#failures;
-    if (state === 'closed') this.#failures = 0;
+    if (state === 'CLOSED') this.#failures = 0;
     const tell = () =>
       this.#tell('risk.circuit_breaker.state_change', {
         'risk.circuit_breaker.state.old': before,
         'risk.circuit_breaker.state.new': state,
         'risk.circuit_breaker.state.code': CODES[state],
-        ...(state === 'open' ? { 'risk.circuit_breaker.failure_count': failures } : {}),
+        ...(state === 'OPEN' ? { 'risk.circuit_breaker.failure_count': failures } : {}),
       });
     if (alone) context.with(ROOT_CONTEXT, tell);
     else tell();
@@ -72,7 +73,7 @@ export class BreakerRecorder {
 
   /** Told while half-open alone: that a closed breaker's calls succeed is no news. */
   succeeded(durationMs?: number): void {
-    if (this.#state !== 'half_open') {
+    if (this.#state !== 'HALF_OPEN') {
       this.#failures = 0;
       return;
     }
@@ -94,7 +95,7 @@ export class BreakerRecorder {
         name,
         attributes: {
           'risk.circuit_breaker.name': this.#name,
-          'risk.component': `circuit_breaker:${this.#library}`,
+          'risk.component': `${FOREIGN_BREAKER}${this.#library}`,
           ...attributes,
         },
       } as never);

@@ -20,7 +20,7 @@ const isTimeout = (error: unknown) => (error as { code?: unknown } | null)?.code
 
 function attach(breaker: OpossumBreaker): void {
   const name = typeof breaker.name === 'string' && breaker.name !== '' ? breaker.name : 'opossum';
-  const state = breaker.opened === true ? 'open' : breaker.halfOpen === true ? 'half_open' : 'closed';
+  const state = breaker.opened === true ? 'OPEN' : breaker.halfOpen === true ? 'HALF_OPEN' : 'CLOSED';
   const recorder = new BreakerRecorder('opossum', name, state);
   breaker.on('failure', (error: unknown, durationMs: number) =>
     recorder.failed({ error, durationMs, timeout: isTimeout(error) }),
@@ -29,9 +29,9 @@ function attach(breaker: OpossumBreaker): void {
   breaker.prependListener('success', (_result: unknown, durationMs: number) => recorder.succeeded(durationMs));
   breaker.on('reject', () => recorder.refused('CIRCUIT_BREAKER_OPEN'));
   breaker.on('semaphoreLocked', () => recorder.refused('CIRCUIT_BREAKER_CAPACITY'));
-  breaker.on('open', () => recorder.changed('open'));
-  breaker.on('halfOpen', () => recorder.changed('half_open', true));
-  breaker.on('close', () => recorder.changed('closed'));
+  breaker.on('open', () => recorder.changed('OPEN'));
+  breaker.on('halfOpen', () => recorder.changed('HALF_OPEN', true));
+  breaker.on('close', () => recorder.changed('CLOSED'));
 }
 
 /**

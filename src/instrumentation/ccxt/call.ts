@@ -39,6 +39,9 @@ export interface CallScope {
 
 export const scopes = new AsyncLocalStorage<CallScope>();
 
+/** Within a reconciliation of orders, which tells of the fills that its reads show. */
+export const readingOrders = new AsyncLocalStorage<true>();
+
 export function beginCall(exchange: object, operation: string): CcxtCall {
   return {
     exchange,

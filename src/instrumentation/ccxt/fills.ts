@@ -13,7 +13,8 @@ interface Tracked {
   cost: number;
   /** Quantity of the trades that were seen. */
   traded: number;
-  readonly trades: Set<string>;
+  /** Ids of those trades, once there are any. */
+  trades: Set<string> | undefined;
   ended: boolean;
 }
 
@@ -49,6 +50,14 @@ export class FillBook {
   /** An order of this process was accepted. */
   placed(orderId: string): void {
     this.#track(orderId, 0);
+  }
+
+  /** Somebody else told of the order: so much of it is filled, and whether it ended. */
+  told(orderId: string, filled: number, ended: boolean): void {
+    const tracked = this.#orders.get(orderId) ?? this.#track(orderId, filled);
+    tracked.recorded = Math.max(tracked.recorded, filled);
+    tracked.traded = Math.max(tracked.traded, filled);
+    tracked.ended ||= ended;
   }
 
   /** A cancellation was recorded by its own call. */
@@ -117,6 +126,7 @@ export class FillBook {
     const tracked = this.#find(orderId, trade, live, known);
     if (tracked === undefined) return;
     if (tradeId !== undefined) {
+      tracked.trades ??= new Set();
       if (tracked.trades.has(tradeId)) return;
       if (tracked.trades.size < MAX_TRADES) tracked.trades.add(tradeId);
     }
@@ -169,7 +179,7 @@ export class FillBook {
   }
 
   #track(id: string, recorded: number): Tracked {
-    const tracked: Tracked = { recorded, cost: 0, traded: recorded, trades: new Set(), ended: false };
+    const tracked: Tracked = { recorded, cost: 0, traded: recorded, trades: undefined, ended: false };
     this.#orders.set(id, tracked);
     if (this.#orders.size > MAX_ORDERS) this.#orders.delete(this.#orders.keys().next().value!);
     return tracked;

@@ -1,10 +1,11 @@
 /**
- * ccxt: one record per unified call, whatever the nesting. The seam is `afterConstruct` of the base class, which runs in the
- * constructor of every exchange, of Pro ones and of the program's own subclasses, in the ESM and the CommonJS copy alike:
- * `createOrder` itself is overridden by most exchanges, so that a patch of the base class alone would see few of them.
+ * ccxt: one record per unified call, whatever the nesting. The seam is `afterConstruct` of the base class (before ccxt 4,
+ * `initRestRateLimiter`), which runs in the constructor of every exchange, of Pro ones and of the program's own subclasses,
+ * in the ESM and the CommonJS copy alike: `createOrder` itself is overridden by most exchanges, so that a patch of the base
+ * class alone would see few of them.
  * At the first object of a class, the methods of its prototypes are wrapped, each prototype once.
  */
-import { findHost, guarded, type InstrumentationHost, machineClock, startingHost } from '../host.ts';
+import { findHost, guarded, type InstrumentationHost, machineClock, type OrderCheck, startingHost } from '../host.ts';
 import { beginCall, type CallScope, type CcxtCall, scopes } from './call.ts';
 import { failureOf } from './errors.ts';
 import { rateLimitOf } from './rate-limit.ts';
@@ -36,6 +37,8 @@ export interface CcxtModule {
 }
 
 const PATCHED = Symbol.for('risktrail.ccxt.patched');
+/** Methods of the base class that its constructor calls last, the first that there is. */
+const SEAMS = ['afterConstruct', 'initRestRateLimiter'] as const;
 /** Original → wrapped, for the aliases in snake case that each object's constructor makes before it is seen. */
 const wrapped = new WeakMap<Method, Method>();
 
@@ -53,7 +56,7 @@ export function instrumentCcxt<T extends CcxtModule>(ccxt: T): T {
   if (base === undefined || Object.hasOwn(base.prototype, PATCHED)) return ccxt;
   const { prototype } = base;
   Object.defineProperty(prototype, PATCHED, { value: true });
-  patch(prototype, 'afterConstruct', afterConstruct);
+  patch(prototype, SEAMS.find((name) => Object.hasOwn(prototype, name))!, afterConstruct);
   patch(prototype, 'throttle', throttle);
   patch(prototype, 'fetch2', fetch2);
   patch(prototype, 'fetch', fetch);
@@ -67,7 +70,7 @@ function baseOf(ccxt: CcxtModule): BaseClass | undefined {
     // Up to the class that has the seam itself.
     for (let at: unknown = found; typeof at === 'function'; at = Object.getPrototypeOf(at)) {
       const { prototype } = at as unknown as Partial<BaseClass>;
-      if (prototype !== undefined && Object.hasOwn(prototype, 'afterConstruct')) return { prototype };
+      if (prototype !== undefined && SEAMS.some((name) => Object.hasOwn(prototype, name))) return { prototype };
     }
   }
   const { default: inner } = ccxt;
@@ -166,7 +169,7 @@ function recorded(
   const symbol = kind === 'create' ? args[0] : undefined;
   const context = { venue: venueOf(exchange), ...(typeof symbol === 'string' ? { symbol } : {}) };
   return host.withContext(context, () =>
-    kind === 'create' ? created(host, call, args, run) : ended(host, outcomeOf(host, call, kind, args), run),
+    kind === 'create' ? created(host, call, args, run) : ended(host, shown(host, call, kind, args), run),
   );
 }
 
@@ -183,14 +186,52 @@ async function created(
     before = intentsOf(call.exchange, call.operation, args);
     fillBook(call.exchange);
     host.knowExchange?.(call.exchange);
+  });
+  const check = host.checkOrders?.(call.exchange, before);
+  if (check?.refusal !== undefined) throw check.refusal;
+  guarded(host, 'ccxt intent', () => {
     for (const one of before.slice(0, -1)) intents.push(host.emit('order.intent' as never, one as never));
   });
   const last = before.at(-1);
-  if (last === undefined) return ended(host, createOutcome(host, call, before, intents), run);
+  const outcome = () => watched(createOutcome(host, call, before, intents), check);
+  if (last === undefined) return ended(host, outcome(), run);
   return host.writeAhead('order.intent' as never, last as never, ({ recordId }) => {
     intents.push(recordId);
-    return ended(host, createOutcome(host, call, before, intents), run);
+    return ended(host, outcome(), run);
   });
+}
+
+/** How the end of a call is told; what a read shows is told to the rules, too. */
+function shown(
+  host: InstrumentationHost,
+  call: CcxtCall,
+  kind: Exclude<CallKind, 'create'>,
+  args: readonly unknown[],
+): Outcome {
+  const outcome = outcomeOf(host, call, kind, args);
+  if (host.sawRead === undefined || (kind !== 'read' && kind !== 'other')) return outcome;
+  return {
+    done(result) {
+      host.sawRead?.(call.exchange, call.operation, args, result);
+      outcome.done(result);
+    },
+    failed: (error) => outcome.failed(error),
+  };
+}
+
+/** Tells the rules that let the orders pass what came of them. */
+function watched(outcome: Outcome, check: OrderCheck | undefined): Outcome {
+  if (check?.done === undefined) return outcome;
+  return {
+    done(result) {
+      check.done?.(false, undefined);
+      outcome.done(result);
+    },
+    failed(error) {
+      check.done?.(true, error);
+      outcome.failed(error);
+    },
+  };
 }
 
 async function ended(host: InstrumentationHost, outcome: Outcome, run: () => unknown): Promise<unknown> {

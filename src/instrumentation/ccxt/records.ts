@@ -1,7 +1,7 @@
 /** What is recorded of each kind of unified call. */
 import type { CatalogEvent } from '../../catalog/events.ts';
 import { guarded, type InstrumentationHost, record } from '../host.ts';
-import { type CcxtCall, durations, rateLimitAttributes, statusAttributes } from './call.ts';
+import { type CcxtCall, durations, rateLimitAttributes, readingOrders, statusAttributes } from './call.ts';
 import { classNames, failureOf, isRateLimit, plainMessage } from './errors.ts';
 import { FillBook } from './fills.ts';
 import {
@@ -71,6 +71,14 @@ export function requested(order: NamedArguments): Attributes {
 
 const priceOf = (value: unknown) => decimal(isMap(value) ? (value['triggerPrice'] ?? value['price']) : value);
 
+/** What an order's answer tells where the program did not say it. */
+const ANSWERED = [
+  ['trading.symbol', 'symbol'],
+  ['trading.side', 'side'],
+  ['trading.quantity', 'amount'],
+  ['trading.price', 'price'],
+] as const;
+
 /** What the venue answered of an order, over what was asked for. */
 function answered(asked: Attributes, order: unknown): Attributes {
   const attributes: Attributes = { ...asked };
@@ -78,13 +86,7 @@ function answered(asked: Attributes, order: unknown): Attributes {
   put(attributes, 'trading.order.id', text(order['id']));
   put(attributes, 'trading.order.client_id', text(order['clientOrderId']));
   put(attributes, 'trading.order.status', text(order['status']));
-  const fallbacks = {
-    'trading.symbol': 'symbol',
-    'trading.side': 'side',
-    'trading.quantity': 'amount',
-    'trading.price': 'price',
-  };
-  for (const [name, key] of Object.entries(fallbacks)) {
+  for (const [name, key] of ANSWERED) {
     if (attributes[name] === undefined) put(attributes, name, decimal(order[key]));
   }
   return attributes;
@@ -151,11 +153,7 @@ export function createOutcome(
         const id = attributes['trading.order.id'];
         if (typeof id !== 'string') continue;
         book.placed(id);
-        book.orders(
-          host,
-          { symbol: attributes['trading.symbol'], side: attributes['trading.side'], ...plain(order) },
-          false,
-        );
+        book.orders(host, shownOrder(order, attributes), false);
       }
       callDone(host, call, {});
     },
@@ -170,11 +168,23 @@ export function createOutcome(
   };
 }
 
-/** Members of an order that the venue left out don't hide those that were asked for. */
-function plain(order: unknown): Fields {
-  if (!isMap(order)) return {};
-  return Object.fromEntries(Object.entries(order).filter(([, value]) => value !== undefined && value !== null));
+/** What the book of fills reads of an order that this process placed. */
+const SHOWN = ['id', 'clientOrderId', 'symbol', 'side', 'status', 'filled', 'remaining', 'average', 'price'] as const;
+
+/** An order as it was answered; members that the venue left out don't hide those that were asked for. */
+function shownOrder(order: unknown, asked: Attributes): Fields {
+  const shown: Record<string, unknown> = { symbol: asked['trading.symbol'], side: asked['trading.side'] };
+  if (!isMap(order)) return shown;
+  for (const key of SHOWN) {
+    const value = order[key];
+    if (value !== undefined && value !== null) shown[key] = value;
+  }
+  return shown;
 }
+
+/** Kraken's amendments leave the order its id; what ccxt shows as one is that of the amendment. */
+const isAmended = (order: unknown): boolean =>
+  isMap(order) && isMap(order['info']) && order['info']['amend_id'] !== undefined;
 
 function editOutcome(host: InstrumentationHost, call: CcxtCall, args: readonly unknown[]): Outcome {
   const edits = editsOf(call.operation, args);
@@ -192,9 +202,13 @@ function editOutcome(host: InstrumentationHost, call: CcxtCall, args: readonly u
         const after = answered(before, orders[i]);
         const replaced = before['trading.order.id'];
         // Many venues cancel the order and place another.
-        const other = replaced !== undefined && after['trading.order.id'] !== replaced;
+        const other = replaced !== undefined && after['trading.order.id'] !== replaced && !isAmended(orders[i]);
         const measured = { operation: call.operation, ...durations(call), ...rateLimitAttributes(call) };
-        emit(host, 'order.edited', { ...after, ...(other ? { 'trading.order.id': replaced } : {}), ...measured });
+        emit(host, 'order.edited', {
+          ...after,
+          ...(replaced === undefined ? {} : { 'trading.order.id': replaced }),
+          ...measured,
+        });
         if (!other) continue;
         emit(host, 'order.cancelled', {
           'trading.order.id': replaced,
@@ -347,7 +361,9 @@ function readOutcome(host: InstrumentationHost, call: CcxtCall): Outcome {
       if (operation === 'fetchBalance') emit(host, 'account.balance_query', { ...balanceAttributes(result), ...about });
       else if (operation.startsWith('fetchPosition'))
         emit(host, 'position.query', { ...positionAttributes(result), ...about });
-      else if (operation.endsWith('Trades')) fillBook(call.exchange).trades(host, result, false);
+      else if (readingOrders.getStore() === true) {
+        // The reconciliation tells of what it finds.
+      } else if (operation.endsWith('Trades')) fillBook(call.exchange).trades(host, result, false);
       else fillBook(call.exchange).orders(host, result, false);
       callDone(host, call, {});
     },

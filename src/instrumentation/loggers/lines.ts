@@ -21,6 +21,15 @@ export interface LogLine {
 
 const RANKS: Readonly<Record<LineLevel, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5 };
 
+/** By pino's and bunyan's numbers; levels of the program's own fall on the next lower one. */
+export function levelOfNumber(level: number): LineLevel {
+  if (level >= 60) return 'fatal';
+  if (level >= 50) return 'error';
+  if (level >= 40) return 'warn';
+  if (level >= 30) return 'info';
+  return level >= 20 ? 'debug' : 'trace';
+}
+
 /** A line of ours, or of the telemetry that carries it, must not make another: then there would be no end. */
 let inside = false;
 

@@ -1,5 +1,5 @@
 /** pino: each line is seen where it is made into text, with the fields of its logger. */
-import { type LineLevel, takeLine } from './lines.ts';
+import { levelOfNumber, takeLine } from './lines.ts';
 
 interface PinoLogger {
   bindings?(): Record<string, unknown>;
@@ -7,15 +7,6 @@ interface PinoLogger {
 type AsJson = (this: PinoLogger, fields: unknown, message: unknown, level: number, time: string) => string;
 
 const PATCHED = Symbol.for('risktrail.pino.patched');
-
-/** pino's numbers; levels of the program's own fall on the next lower one. */
-function levelOf(level: number): LineLevel {
-  if (level >= 60) return 'fatal';
-  if (level >= 50) return 'error';
-  if (level >= 40) return 'warn';
-  if (level >= 30) return 'info';
-  return level >= 20 ? 'debug' : 'trace';
-}
 
 /** @param tools exports of pino's `lib/tools.js` */
 export function instrumentPinoTools(tools: { asJson?: AsJson; [PATCHED]?: boolean }): void {
@@ -31,7 +22,7 @@ export function instrumentPinoTools(tools: { asJson?: AsJson; [PATCHED]?: boolea
       return {
         library: 'pino',
         logger: typeof name === 'string' ? name : undefined,
-        level: levelOf(level),
+        level: levelOfNumber(level),
         message: String(text),
         fields: { ...rest, ...own },
       };

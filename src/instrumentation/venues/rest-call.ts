@@ -26,22 +26,32 @@ export function instrumentRestClient(found: unknown, client: RestClient): void {
   if (base === undefined || typeof original !== 'function' || Object.hasOwn(base.prototype, PATCHED)) return;
   Object.defineProperty(base.prototype, PATCHED, { value: true });
   const wrapper: Call = function _call(verb, endpoint, params, ...rest) {
-    const host = findHost();
-    const run = () => (original as Call).call(this, verb, endpoint, params, ...rest);
-    if (host === undefined) return run();
-    const [name, address] = [String(verb), String(endpoint).replace(/^\/+/, '')];
-    const kind = client.kindOf(name, address);
-    const { method } = client;
-    const told =
-      kind === undefined
-        ? { kind: 'call' as const, error: method.error, failure: method.failure }
-        : { kind, ...method };
-    const args = [typeof params === 'object' && params !== null ? params : {}];
-    return host.withContext({ venue: client.venue }, () =>
-      tellCall(host, client.venue, `${name} ${address}`, told as BrokerMethod<AnyMethod>, args, run),
+    return tellRequest(client, verb, endpoint, params, () =>
+      (original as Call).call(this, verb, endpoint, params, ...rest),
     );
   };
   Object.defineProperty(base.prototype, '_call', { value: wrapper, writable: true, configurable: true });
+}
+
+/** Runs one request and tells of it. What `run` returns or throws passes through. */
+export function tellRequest(
+  client: RestClient,
+  verb: unknown,
+  endpoint: unknown,
+  params: unknown,
+  run: () => unknown,
+): unknown {
+  const host = findHost();
+  if (host === undefined) return run();
+  const [name, address] = [String(verb), String(endpoint).replace(/^\/+/, '')];
+  const kind = client.kindOf(name, address);
+  const { method } = client;
+  const told =
+    kind === undefined ? { kind: 'call' as const, error: method.error, failure: method.failure } : { kind, ...method };
+  const args = [typeof params === 'object' && params !== null ? params : {}];
+  return host.withContext({ venue: client.venue }, () =>
+    tellCall(host, client.venue, `${name} ${address}`, told as BrokerMethod<AnyMethod>, args, run),
+  );
 }
 
 /** The class that has `_call` itself: clients inherit it. */

@@ -91,6 +91,21 @@ export function setResult(attributes: ResultAttributes, result: LimitResult): vo
   if (result.subject !== undefined) attributes['risk.limit.subject'] = result.subject;
 }
 
+const BOUND_MOST = [
+  'risk.limit.type',
+  'risk.limit.current',
+  'risk.limit.projected',
+  'risk.limit.max',
+  'risk.limit.utilization',
+  'risk.limit.subject',
+] as const satisfies readonly (keyof ResultAttributes)[];
+
+/** The numbers of the limit that bound a check most, of its event's attributes: for an event that tells them again. */
+export function boundMost(attributes: Partial<ResultAttributes>): Partial<ResultAttributes> {
+  const told = BOUND_MOST.filter((name) => attributes[name] !== undefined);
+  return Object.fromEntries(told.map((name) => [name, attributes[name]]));
+}
+
 /** The lists of the last check of a set of limits that seldom change: the same list is then given again. */
 interface LastLists {
   readonly types: readonly string[];

@@ -105,7 +105,10 @@ const ENDPOINTS: readonly AuditEndpoint[] = [
 /** Adds the routes. */
 export function addAuditRoutes(app: FastifyInstance, context: ServerContext): void {
   const date: Parameters = {
-    date: TEXT('The day, 2024-01-15. Without it, the last day of the trail.', { pattern: '^\\d{4}-\\d\\d-\\d\\d$' }),
+    date: TEXT('The day, 2024-01-15. Without it, the last day of the trail.', {
+      pattern: '^\\d{4}-\\d\\d-\\d\\d$',
+      examples: ['2020-03-16'],
+    }),
   };
   addRoute(app, {
     method: 'GET',

@@ -1,13 +1,12 @@
 /** `/v1/export`: the records that match, as a file. Nothing is written on the server but a temporary file where a format needs one. */
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { EXPORT_FORMATS, type ExportFormat } from '../../analysis/export.ts';
 import type { FilterOptions } from '../../analysis/filter.ts';
+import { makeTemporaryDirectory, removeTemporaryDirectory } from '../../analysis/temporary-directory.ts';
 import { addRoute } from '../define-route.ts';
 import { readRecordTest } from '../pages/record-test.ts';
 import { FILTERS, TEXT } from '../schemas.ts';
@@ -110,8 +109,8 @@ async function textOf(context: ServerContext, format: ExportFormat, filter: Filt
 
 /** A file that is whole before it is sent, and gone behind it. */
 async function fileOf(context: ServerContext, format: ExportFormat, filter: FilterOptions) {
-  const directory = await mkdtemp(join(tmpdir(), 'risktrail-serve-'));
-  const remove = () => rm(directory, { recursive: true, force: true });
+  const directory = await makeTemporaryDirectory('serve');
+  const remove = () => removeTemporaryDirectory(directory);
   try {
     const path = join(directory, 'export');
     await context.long.run(() => context.trail.export(format, path, filter));

@@ -1,5 +1,6 @@
 /** `/v1/reports`, `/v1/explain` and `/v1/query`: what the trail comes to. */
 import type { FastifyInstance } from 'fastify';
+import { isTimeOfDay } from '../../analysis/explain-time.ts';
 import type { Report, ReportName } from '../../analysis/index.ts';
 import { REPORTS } from '../../analysis/report/types.ts';
 import type { SqlParameters } from '../../analysis/sql/trail-database.ts';
@@ -93,7 +94,10 @@ export function addReportRoutes(app: FastifyInstance, context: ServerContext): v
     summary: 'Why trading was halted at a time, or what led to an event, an order or a position.',
     description: 'Exactly one of at, event, order and position.',
     query: {
-      at: AT,
+      at: {
+        ...AT,
+        description: `${AT['description']} Or a time of day (10:30, UTC): on the last record’s day if trading was halted then, else on the latest day on which a halt began then, or was in force.`,
+      },
       event: TEXT('Record id.'),
       order: TEXT('Order id.'),
       position: TEXT('Position, execution or stop id.'),
@@ -109,7 +113,8 @@ export function addReportRoutes(app: FastifyInstance, context: ServerContext): v
         position?: string;
         verify: boolean;
       };
-      const at = asked.at === undefined ? undefined : parseBound('at', asked.at, 'from', context.clock);
+      const isOfDay = asked.at === undefined || isTimeOfDay(asked.at);
+      const at = isOfDay ? asked.at : parseBound('at', asked.at!, 'from', context.clock);
       return answerTagged(context, request, reply, { ...asked, at }, async () => {
         const explained = await context.long.run(() => context.trail.explain(asked));
         return { ...explained, warning: asked.verify ? null : context.integrity.warning };
@@ -136,6 +141,7 @@ export function addReportRoutes(app: FastifyInstance, context: ServerContext): v
           minLength: 1,
           maxLength: 20_000,
           description: 'SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN.',
+          examples: ['SELECT event, count(*) AS n FROM events GROUP BY event ORDER BY n DESC'],
         },
         parameters: {
           type: 'object',

@@ -30,7 +30,7 @@ export function statusOf(context: ServerContext) {
       concerns: concerns.map((concern) => concern.replaceAll(join(directory!, '/'), '')),
     };
   } catch (error) {
-    if (isRiskTrailError(error, 'PATH_NOT_FOUND')) return undefined;
+    if (isRiskTrailError(error, 'PATH_NOT_FOUND') || isRiskTrailError(error, 'NO_TRAIL_FILES')) return undefined;
     throw error;
   }
 }

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FlatRecord } from '../../../src/analysis/flat-record.ts';
+import { allBytes } from '../../support/all-bytes.ts';
 import { runBot } from '../../support/bots/run-bot.ts';
 import { startReceiver } from '../../support/otlp-receiver.ts';
+import { folderWith, isMissing, MAJORS, type Majors, NOT_INSTALLED } from '../../support/previous-majors.ts';
 import { readTrail, temporaryDirectory } from '../../support/trail.ts';
 import { ALPACA } from '../../support/venues/alpaca.ts';
 import { BINANCE } from '../../support/venues/binance.ts';
@@ -16,21 +17,27 @@ const OUTCOMES: readonly VenueOutcome[] = [
   ...(['success', 'filled', 'insufficient', '429', '500', 'slow', 'reset', 'timeout'] as const),
 ];
 
-/** Outcome of each order in turn, the kind and code of its error, and fills. */
+const LIBRARIES = { alpaca: '@alpacahq/alpaca-trade-api', binance: 'binance', bybit: 'bybit-api' } as const;
+
+/** Outcome of each order in turn, the kind and code of its error, and fills; then what an edit and cancels say. */
 const EXPECTED = {
-  alpaca: [
+  alpaca: (majors: Majors) => [
     'order.placed al-1',
     'order.placed al-2',
     'order.filled al-2 5 at 189.5',
-    'order.rejected PermissionError 40310000',
-    'order.rejected RateLimitError',
-    'order.outcome_unknown ApiError 50010000',
+    `order.rejected ${majors === 'current' ? 'PermissionError' : 'Error'} 40310000`,
+    majors === 'current' ? 'order.rejected RateLimitError' : 'order.rejected Error 429',
+    `order.outcome_unknown ${majors === 'current' ? 'ApiError' : 'Error'} 50010000`,
     'order.placed al-6',
-    'order.outcome_unknown FetchError',
-    'order.outcome_unknown FetchError',
+    majors === 'current' ? 'order.outcome_unknown FetchError' : 'order.outcome_unknown Error ECONNRESET',
+    ...(majors === 'current' ? ['order.outcome_unknown FetchError'] : []),
+    'order.edited al-1 4 at 191',
     'order.cancelled al-1',
+    'order.cancelled all',
+    // 3 has no time-out: it waits for as long as the connection stands.
+    ...(majors === 'current' ? [] : ['order.outcome_unknown Error ECONNRESET']),
   ],
-  binance: [
+  binance: () => [
     'order.placed 28',
     'order.placed 29',
     'order.filled 29 0.50000 at 61000',
@@ -40,9 +47,13 @@ const EXPECTED = {
     'order.placed 33',
     'order.outcome_unknown Error ECONNRESET',
     'order.outcome_unknown AxiosError ECONNABORTED',
+    // A replacement is an order of its own.
+    'order.placed 90',
+    'order.edited 28 0.3 at 61500',
     'order.cancelled 28',
+    'order.cancelled all BTCUSDT',
   ],
-  bybit: [
+  bybit: () => [
     'order.placed by-1',
     'order.placed by-2',
     'order.rejected ApiError 170131',
@@ -51,15 +62,22 @@ const EXPECTED = {
     'order.placed by-6',
     'order.outcome_unknown Error ECONNRESET',
     'order.outcome_unknown AxiosError ECONNABORTED',
+    'order.edited by-1 0.4',
     'order.cancelled by-1',
+    'order.cancelled all BTCUSDT',
   ],
 } as const;
 
 function told(record: FlatRecord): string {
   const { event } = record;
   const failed = event === 'order.rejected' || event === 'order.outcome_unknown';
-  const rest = failed ? [record['error.type'], record['error.code']] : [record['trading.order.id']];
-  if (event === 'order.filled') rest.push(record['trading.quantity'], 'at', record['trading.price']);
+  const { 'trading.order.id': id, 'trading.quantity': quantity, 'trading.price': price } = record;
+  const rest = failed ? [record['error.type'], record['error.code']] : [id];
+  if (event === 'order.cancelled' && id === undefined) rest.push('all', record['trading.symbol']);
+  if (event === 'order.filled' || event === 'order.edited') {
+    rest.push(quantity);
+    if (price !== undefined) rest.push('at', price);
+  }
   return [event, ...rest].filter((part) => part !== undefined).join(' ');
 }
 
@@ -75,39 +93,50 @@ function secretsOf(requests: readonly VenueRequest[]): string[] {
   return [...secrets];
 }
 
-function allBytes(directory: string): string {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.endsWith('.pem'))
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
-    .join('\n');
-}
+const CASES = (Object.keys(VENUES) as (keyof typeof VENUES)[]).flatMap((name) =>
+  MAJORS.flatMap((majors) =>
+    (majors === 'current' ? ['mjs', 'cjs'] : ['cjs']).map((kind) => [name, majors, kind] as const),
+  ),
+);
 
 describe('orders by the venues’ own clients', () => {
-  it.each(Object.keys(VENUES) as (keyof typeof VENUES)[])(
-    '%s: intent before the send, outcomes by kind, and no secret leaves',
+  it.for(CASES)(
+    '%s, the %s version (%s): intent before the send, outcomes by kind, edits, cancels, and no secret leaves',
     { timeout: 120_000 },
-    async (name) => {
+    async ([name, majors, kind], { skip }) => {
+      skip(isMissing(majors), NOT_INSTALLED);
       const venue = await startVenue(VENUES[name], OUTCOMES);
       onTestFinished(() => venue.close());
       const receiver = await startReceiver();
       onTestFinished(() => receiver.close());
       const dataDir = temporaryDirectory();
+      let lines = 0;
 
-      const { code, out, err } = await runBot(join(BOTS, 'clients.mjs'), [name, venue.url, String(OUTCOMES.length)], {
-        dataDir,
-        env: {
-          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-          OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-          OTEL_METRICS_EXPORTER: 'none',
+      const files = [`clients.${kind}`, 'clients-steps.cjs'].map((file) => join(BOTS, file));
+      const folder = folderWith(majors, files, [LIBRARIES[name]]);
+      const { code, out, err } = await runBot(
+        join(folder, `clients.${kind}`),
+        [name, venue.url, String(OUTCOMES.length)],
+        {
+          dataDir,
+          onOutput(text) {
+            lines += text.split('\n').length - 1;
+            if (name === 'alpaca' && lines === OUTCOMES.length + 3) void venue.close();
+          },
+          env: {
+            OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+            OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+            OTEL_METRICS_EXPORTER: 'none',
+          },
         },
-      });
+      );
 
       expect({ code, err }).toEqual({ code: 0, err: '' });
       const records = await readTrail(dataDir);
       const orders = records.filter(({ event }) => event?.startsWith('order.'));
       const intents = orders.filter(({ event }) => event === 'order.intent');
-      expect(intents).toHaveLength(OUTCOMES.length);
-      expect(orders.filter((one) => one.event !== 'order.intent').map(told)).toEqual(EXPECTED[name]);
+      expect(intents).toHaveLength(OUTCOMES.length + (name === 'binance' ? 1 : 0));
+      expect(orders.filter((one) => one.event !== 'order.intent').map(told)).toEqual(EXPECTED[name](majors));
       for (const intent of intents) {
         expect(intent).toMatchObject({ 'trading.side': 'buy', 'trading.venue': name, 'trading.order.type': 'limit' });
         const [outcome, ...others] = orders.filter((one) => one['risk.cause.record_id'] === intent.record_id);

@@ -6,6 +6,7 @@ import { plainAttributes } from '../../../src/audit/record/otlp.ts';
 import { isListed } from '../../../src/instrumentation/http.ts';
 import { runBot } from '../../support/bots/run-bot.ts';
 import { startReceiver } from '../../support/otlp-receiver.ts';
+import { folderWith, isMissing, type Majors, NOT_INSTALLED } from '../../support/previous-majors.ts';
 import { readTrail, temporaryDirectory } from '../../support/trail.ts';
 
 const require = createRequire(import.meta.url);
@@ -82,6 +83,52 @@ describe('requests of HTTP', () => {
     expect(calls[0]!['timing.duration_ms']).toBeGreaterThanOrEqual(0);
     expect(receiver.requests.map(({ body }) => body.toString('latin1')).join('')).not.toContain('abcdef0123456789');
   });
+
+  it.for<[framework: 'express' | 'fastify', majors: Majors, kind: 'mjs' | 'cjs', secure: boolean]>([
+    ['express', 'current', 'mjs', false],
+    ['express', 'current', 'cjs', true],
+    ['express', 'previous', 'cjs', false],
+    ['fastify', 'current', 'mjs', true],
+    ['fastify', 'current', 'cjs', false],
+    ['fastify', 'previous', 'cjs', true],
+  ])(
+    'of %s (%s version, %s, HTTPS: %s) are calls with their route, status and duration',
+    async ([framework, majors, kind, secure], { skip }) => {
+      skip(isMissing(majors), NOT_INSTALLED);
+      const receiver = await startReceiver();
+      onTestFinished(() => receiver.close());
+      const files = [`routes.${kind}`, 'routes-steps.cjs'].map((file) =>
+        join(import.meta.dirname, '../../support/bots', file),
+      );
+      const folder = folderWith(majors, files, [framework]);
+      const tls = ['server.key', 'server.pem'].map((name) => join(import.meta.dirname, '../../fixtures/tls', name));
+      const { code, err } = await runBot(join(folder, `routes.${kind}`), [framework, ...(secure ? tls : [])], {
+        dataDir: temporaryDirectory(),
+        env: {
+          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+          OTEL_METRICS_EXPORTER: 'none',
+          OTEL_TRACES_EXPORTER: 'none',
+        },
+      });
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      const calls = receiver.requests
+        .flatMap(({ records }) => records)
+        .map(({ attributes }) => plainAttributes(attributes))
+        .filter((one) => one['api.endpoint'] !== undefined);
+      const told = calls.map((one) => [
+        one['correlation.id'],
+        one['operation'],
+        one['url.path'],
+        one['http.response.status_code'],
+      ]);
+      expect(told).toEqual([
+        ['req-1', 'GET /v1/orders/:id', '/v1/orders/A', 200],
+        ['req-2', 'GET /v1/broken/:id', '/v1/broken/B', 500],
+        ['req-3', 'GET /v1/none', '/v1/none', 404],
+      ]);
+      expect(calls.every((one) => Number(one['timing.duration_ms']) >= 0)).toBe(true);
+    },
+  );
 
   it.each<[string, boolean]>([
     ['api.desk.example', true],

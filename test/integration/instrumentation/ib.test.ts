@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { runBot } from '../../support/bots/run-bot.ts';
+import { folderWith, isMissing, type Majors, NOT_INSTALLED } from '../../support/previous-majors.ts';
 import { readTrail, temporaryDirectory } from '../../support/trail.ts';
 import { type IbOutcome, startIbVenue } from '../../support/venues/ib-socket.ts';
 
@@ -15,50 +16,63 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   3: ['order.rejected 201'],
   4: ['order.placed submitted', 'order.cancelled cancelled'],
   5: ['order.placed presubmitted'],
-  6: ['order.placed submitted'],
+  6: ['order.placed submitted', 'order.edited to 191'],
   7: ['order.outcome_unknown'],
   8: ['order.outcome_unknown'],
 };
 
-it('orders by the socket of TWS: intent before the send, each status once, the rest unknown when the connection is lost', {
-  timeout: 120_000,
-}, async () => {
-  // The connection is cut by the last order: after everything else was said.
-  const venue = await startIbVenue(OUTCOMES.slice(0, -1));
-  onTestFinished(() => venue.close());
-  const dataDir = temporaryDirectory();
-  let seen = '';
-  const { code, err } = await runBot(
-    join(import.meta.dirname, '../../support/bots/ib.cjs'),
-    [String(venue.port), '7'],
-    {
+const BOTS = join(import.meta.dirname, '../../support/bots');
+/** By `import` and by `require`, with the current version and the oldest one that is known to work: all of one major. */
+const CASES: readonly [Majors, 'mjs' | 'cjs'][] = [
+  ['current', 'mjs'],
+  ['current', 'cjs'],
+  ['previous', 'cjs'],
+];
+
+it.for(CASES)(
+  'orders by the socket of TWS (%s, %s): intent before the send, each status once, the rest unknown when the connection is lost',
+  {
+    timeout: 120_000,
+  },
+  async ([majors, kind], { skip }) => {
+    skip(isMissing(majors), NOT_INSTALLED);
+    // The connection is cut by the last order: after everything else was said.
+    const venue = await startIbVenue(OUTCOMES.slice(0, -1));
+    onTestFinished(() => venue.close());
+    const dataDir = temporaryDirectory();
+    let seen = '';
+    const files = [`ib.${kind}`, 'ib-steps.cjs'].map((file) => join(BOTS, file));
+    const folder = folderWith(majors, files, ['@stoqey/ib']);
+    const { code, err } = await runBot(join(folder, `ib.${kind}`), [String(venue.port), '7'], {
       dataDir,
       onOutput(text) {
         seen += text;
-        if (/^6 Submitted/m.test(seen) && /^1 Cancelled/m.test(seen)) void venue.close();
+        if (/^6 changed Submitted/m.test(seen) && /^1 Cancelled/m.test(seen)) void venue.close();
       },
-    },
-  );
-  expect({ code, err }).toEqual({ code: 0, err: '' });
-  const records = await readTrail(dataDir);
-  const orders = records.filter(({ event }) => event?.startsWith('order.'));
-  for (let number = 1; number <= 7; number++) {
-    const [intent, ...outcomes] = orders.filter((one) => one['trading.order.id'] === String(number));
-    expect(intent).toMatchObject({
-      ...{ event: 'order.intent', 'trading.symbol': 'AAPL', 'trading.side': 'buy', 'trading.quantity': 5 },
-      ...{ 'trading.price': 190, 'trading.order.client_id': `bot-${number - 1}`, 'trading.venue': 'ib' },
     });
-    const told = outcomes.map((one) => {
-      const rest =
-        one.event === 'order.filled'
-          ? [one['trading.quantity'], 'at', one['trading.price']]
-          : [one.event === 'order.rejected' ? one['error.code'] : one['trading.order.status']];
-      return [one.event, ...rest].filter((part) => part !== undefined).join(' ');
-    });
-    expect(told).toEqual(EXPECTED[number]);
-    expect(outcomes[0]?.['risk.cause.record_id']).toBe(intent?.record_id);
-  }
-});
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const records = await readTrail(dataDir);
+    const orders = records.filter(({ event }) => event?.startsWith('order.'));
+    for (let number = 1; number <= 7; number++) {
+      const [intent, ...outcomes] = orders.filter((one) => one['trading.order.id'] === String(number));
+      expect(intent).toMatchObject({
+        ...{ event: 'order.intent', 'trading.symbol': 'AAPL', 'trading.side': 'buy', 'trading.quantity': 5 },
+        ...{ 'trading.price': 190, 'trading.order.client_id': `bot-${number - 1}`, 'trading.venue': 'ib' },
+      });
+      const told = outcomes.map((one) => {
+        const rest =
+          one.event === 'order.filled'
+            ? [one['trading.quantity'], 'at', one['trading.price']]
+            : one.event === 'order.edited'
+              ? ['to', one['trading.price']]
+              : [one.event === 'order.rejected' ? one['error.code'] : one['trading.order.status']];
+        return [one.event, ...rest].filter((part) => part !== undefined).join(' ');
+      });
+      expect(told).toEqual(EXPECTED[number]);
+      expect(outcomes[0]?.['risk.cause.record_id']).toBe(intent?.record_id);
+    }
+  },
+);
 
 it('a connection that is cut while an order is on its way leaves its outcome unknown', {
   timeout: 120_000,
@@ -66,7 +80,7 @@ it('a connection that is cut while an order is on its way leaves its outcome unk
   const venue = await startIbVenue(['reset']);
   onTestFinished(() => venue.close());
   const dataDir = temporaryDirectory();
-  await runBot(join(import.meta.dirname, '../../support/bots/ib.cjs'), [String(venue.port), '1'], { dataDir });
+  await runBot(join(BOTS, 'ib.cjs'), [String(venue.port), '1'], { dataDir });
   const orders = (await readTrail(dataDir)).filter(({ event }) => event?.startsWith('order.'));
   expect(orders.map(({ event }) => event)).toEqual(['order.intent', 'order.outcome_unknown']);
 });

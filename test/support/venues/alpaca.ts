@@ -31,5 +31,15 @@ export const ALPACA: Venue = {
       }
     }
   },
-  other: ({ method }) => (method === 'DELETE' ? { status: 204, json: null } : { json: {} }),
+  other({ method, path }) {
+    if (method === 'PATCH') {
+      const edited = { qty: '4', limit_price: '191', status: 'accepted', filled_qty: '0', filled_avg_price: null };
+      return {
+        json: { ...ORDER, ...edited, id: 'al-90', client_order_id: 'own-90', replaces: path.split('/').at(-1) },
+      };
+    }
+    if (method !== 'DELETE') return { json: {} };
+    if (path === '/v2/orders') return { status: 207, json: [{ id: 'al-1', status: 200 }] };
+    return { status: 204, json: null };
+  },
 };

@@ -11,6 +11,11 @@ const SYMBOL = {
     { filterType: 'NOTIONAL', minNotional: '5' },
   ],
 };
+const ORDER = {
+  ...{ symbol: 'BTCUSDT', orderListId: -1, transactTime: 1_750_000_000_000, price: '61000.00', origQty: '0.50000' },
+  ...{ executedQty: '0.00000', cummulativeQuoteQty: '0.00', status: 'NEW', timeInForce: 'GTC', type: 'LIMIT' },
+  ...{ side: 'BUY', fills: [] },
+};
 const WEIGHT = { 'x-mbx-used-weight-1m': '17' };
 
 export const BINANCE: Venue = {
@@ -31,28 +36,37 @@ export const BINANCE: Venue = {
       default: {
         const filled = outcome === 'filled';
         const order = {
-          ...{ symbol: 'BTCUSDT', orderId: 27 + number, orderListId: -1, clientOrderId: asked.get('newClientOrderId') },
-          ...{
-            transactTime: 1_750_000_000_000,
-            price: '61000.00',
-            origQty: '0.50000',
-            executedQty: filled ? '0.50000' : '0.00000',
-          },
-          ...{
-            cummulativeQuoteQty: filled ? '30500.00' : '0.00',
-            status: filled ? 'FILLED' : 'NEW',
-            timeInForce: 'GTC',
-          },
-          ...{ type: 'LIMIT', side: 'BUY', fills: [] },
+          ...{ ...ORDER, orderId: 27 + number, clientOrderId: asked.get('newClientOrderId') },
+          ...(filled ? { executedQty: '0.50000', cummulativeQuoteQty: '30500.00', status: 'FILLED' } : {}),
         };
         return { json: order, headers: WEIGHT };
       }
     }
   },
-  other({ path }) {
+  other({ method, path }) {
     if (path === '/api/v3/exchangeInfo')
       return { json: { timezone: 'UTC', serverTime: 1, symbols: [SYMBOL] }, headers: WEIGHT };
-    if (path === '/api/v3/openOrders') return { json: [] };
-    return { json: {} };
+    const canceled = { ...ORDER, orderId: 28, origClientOrderId: 'bot-0', status: 'CANCELED' };
+    switch (`${method} ${path}`) {
+      case 'POST /api/v3/order/cancelReplace': {
+        const newOrderResponse = { ...ORDER, orderId: 90, clientOrderId: 'bot-90', origQty: '0.40000' };
+        const results = { cancelResult: 'SUCCESS', newOrderResult: 'SUCCESS' };
+        return { json: { ...results, cancelResponse: { ...canceled, orderId: 29 }, newOrderResponse } };
+      }
+      case 'PUT /fapi/v1/order':
+        return {
+          json: { ...ORDER, orderId: 28, clientOrderId: 'bot-0', origQty: '0.300', price: '61500', avgPrice: '0' },
+        };
+      case 'DELETE /api/v3/order':
+        return { json: canceled };
+      case 'DELETE /api/v3/openOrders':
+        return { json: [canceled] };
+      case 'POST /api/v3/userDataStream':
+        return { json: { listenKey: 'listenkeyofthebot0123456789' } };
+      case 'GET /api/v3/openOrders':
+        return { json: [] };
+      default:
+        return { json: {} };
+    }
   },
 };

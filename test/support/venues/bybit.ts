@@ -46,6 +46,9 @@ export const BYBIT: Venue = {
       return { json: ok({ category: 'spot', list: [SYMBOL], nextPageCursor: '' }) };
     if (path === '/v5/user/query-api') return { json: ok({ unified: 0, uta: 1, id: '1' }) };
     if (path === '/v5/account/info') return { json: ok({ unifiedMarginStatus: 5, marginMode: 'REGULAR_MARGIN' }) };
+    const one = { orderId: 'by-1', orderLinkId: 'bot-0' };
+    if (path === '/v5/order/amend' || path === '/v5/order/cancel') return { json: ok(one) };
+    if (path === '/v5/order/cancel-all') return { json: ok({ list: [one], success: '1' }) };
     return { json: ok({ list: [], rows: [] }) };
   },
 };

@@ -72,10 +72,16 @@ export const COINBASE: Venue = {
       }
     }
   },
-  other({ path }) {
+  other({ path, body }) {
     if (path.endsWith('/products')) return { json: { products: [PRODUCT], num_products: 1 } };
     if (path.endsWith('/transaction_summary'))
       return { json: { fee_tier: { taker_fee_rate: '0.006', maker_fee_rate: '0.004' } } };
+    if (path.endsWith('/orders/edit')) return { json: { success: true, errors: [] } };
+    if (path.endsWith('/orders/batch_cancel')) {
+      const { order_ids } = JSON.parse(body) as { order_ids: readonly string[] };
+      const results = order_ids.map((order_id) => ({ success: true, failure_reason: '', order_id }));
+      return { json: { results } };
+    }
     return { json: { data: [], products: [], currencies: [] } };
   },
 };

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 /** `lost`: done, and the answer never comes. `dropped`: not done, and no answer comes. `late`: as `lost`, and done later. */
 export type KillVenueAct = 'ok' | 'lost' | 'dropped' | '500' | 'refused' | 'missing';
 
-interface HeldOrder {
+export interface HeldOrder {
   id: string;
   clientOrderId?: string;
   symbol: string;
@@ -14,10 +14,13 @@ interface HeldOrder {
   amount: number;
   filled: number;
   status: string;
+  average?: number;
+  timestamp?: number;
 }
 
 export interface KillVenueState {
   readonly orders: HeldOrder[];
+  readonly trades: { order: string; amount: number; price: number }[];
   readonly positions: Record<string, number>;
   /** Operation, or operation and id → what becomes of each call in turn; the last one stays. */
   readonly script: Record<string, KillVenueAct[]>;
@@ -34,6 +37,7 @@ export async function startKillVenue(
   }));
   const state = {
     orders,
+    trades: [],
     positions: { ...given.positions },
     script: { ...given.script },
     calls: [] as string[],
@@ -76,6 +80,12 @@ function perform(state: KillVenueState, operation: string, args: Record<string, 
       return orders.filter(({ status }) => status === 'open');
     case 'fetchClosedOrders':
       return orders.filter(({ status }) => status !== 'open');
+    case 'fetchOrder':
+      return (
+        orders.find(({ id, clientOrderId }) => id === args['id'] || clientOrderId === args['clientOrderId']) ?? null
+      );
+    case 'fetchMyTrades':
+      return state.trades;
     case 'fetchPositions':
       return Object.entries(positions).map(([symbol, quantity]) => ({
         ...{ symbol, contracts: Math.abs(quantity), side: quantity < 0 ? 'short' : 'long' },

@@ -88,6 +88,23 @@ export const KRAKEN: Venue = {
         return { json: { error: [], result: { ZUSD: { balance: '1000.5', hold_trade: '0' } } } };
       case '/0/private/CancelOrder':
         return { json: { error: [], result: { count: 1 } } };
+      case '/0/private/AmendOrder':
+        return { json: { error: [], result: { amend_id: 'TTW6PD-RC36L-ZZSWNU' } } };
+      case '/0/private/EditOrder':
+        return {
+          json: {
+            error: [],
+            result: {
+              ...{
+                status: 'ok',
+                txid: 'OKRAKN-00000-000001',
+                originaltxid: 'OKRAKN-00000-000001',
+                orders_cancelled: 1,
+              },
+              ...{ volume: '0.40000000', price: '61500.0', descr: { order: 'buy 0.40000000 XBTUSD @ limit 61500.0' } },
+            },
+          },
+        };
       case '/0/private/CancelAll':
         return { json: { error: [], result: { count: 2 } } };
       case '/0/private/QueryOrders':

@@ -34,13 +34,22 @@ describe('the provisioning file of Grafana', () => {
     expect(rules.filter(({ uid }) => !/^[a-zA-Z0-9_-]{1,40}$/.test(uid))).toEqual([]);
   });
 
-  it('has for each a query, a threshold on it, a range, a duration, and no alarm where nothing is counted', () => {
+  it('has for each a query, its last value, a threshold on it, a range, a duration, and no alarm where nothing is counted', () => {
     for (const rule of rules) {
-      const [query, threshold] = rule.data;
+      const [query, value, threshold] = rule.data;
       expect(query).toMatchObject({ refId: 'A', datasourceUid: 'loki', model: { queryType: 'instant' } });
       expect(query!.relativeTimeRange.from).toBeGreaterThan(0);
-      expect(threshold).toMatchObject({ datasourceUid: '__expr__', model: { type: 'threshold', expression: 'A' } });
-      expect([rule.condition, rule.noDataState]).toEqual(['B', 'OK']);
+      expect(value).toMatchObject({
+        refId: 'B',
+        datasourceUid: '__expr__',
+        model: { type: 'reduce', reducer: 'last', expression: 'A' },
+      });
+      expect(threshold).toMatchObject({
+        refId: 'C',
+        datasourceUid: '__expr__',
+        model: { type: 'threshold', expression: 'B' },
+      });
+      expect([rule.condition, rule.noDataState]).toEqual(['C', 'OK']);
       expect(rule.for).toMatch(/^\d+(s|m|h)$/);
       expect(Object.keys(rule.annotations)).toEqual(['summary', 'description', 'runbook', 'dashboard']);
     }
@@ -71,8 +80,23 @@ describe('LogQL', () => {
 
   it('groups by the labels that attributes become', () => {
     expect(measureLogql(rule('order_outcome_unknown'), { streams: '{service_name="bot"}' })).toBe(
-      'sum by (service_name, trading_symbol) (count_over_time({service_name="bot"} | event_name="order.outcome_unknown" [15m]))',
+      'sum by (service_name, trading_symbol) (count_over_time({service_name="bot", event_family="order"} | event_name="order.outcome_unknown" [15m]))',
     );
+  });
+
+  it('reads the families of a rule’s events alone, and of any event those that are as grave', () => {
+    const selectors = (id: string) =>
+      [...measureLogql(rule(id)).matchAll(/\{service_name[^}]*\}/g)].map(([one]) => one);
+    expect(selectors('limit_near')).toEqual(['{service_name=~".+", event_family=~"risk|risk[.]portfolio_limit"}']);
+    expect(new Set(selectors('rejection_rate'))).toEqual(new Set(['{service_name=~".+", event_family="order"}']));
+    expect(selectors('errors_per_hour')).toEqual(['{service_name=~".+", event_family!="alert", event_grave="yes"}']);
+    expect(new Set(selectors('no_heartbeat'))).toEqual(
+      new Set(['{service_name=~".+", event_family=~"audit|system"}', '{service_name=~".+", event_family="system"}']),
+    );
+    const info = { ...rule('errors_per_hour'), measure: { kind: 'count', of: [{ minSeverity: 'INFO' }] } } as const;
+    expect(measureLogql(info)).toContain('{service_name=~".+", event_family!="alert"}');
+    const mine = { ...info, measure: { kind: 'count', of: [{ events: ['my.own', 'order.placed'] }] } } as const;
+    expect(measureLogql(mine)).toContain('{service_name=~".+", event_family=~"order|other"}');
   });
 
   it('is silent where a halt is told', () => {

@@ -22,6 +22,12 @@ describe('the progress line', () => {
     );
   });
 
+  it('says how long it has been where the bytes may be read again', () => {
+    expect(progressLine('reading data', { bytes: 500, totalBytes: 1000 }, 4000)).toBe(
+      '[############............] 50 %, 4 s: reading data',
+    );
+  });
+
   it('is asked for by nobody where standard error is no terminal', async () => {
     const given: unknown[] = [];
     const result = await withProgress(

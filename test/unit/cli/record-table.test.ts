@@ -4,7 +4,7 @@ import type { Output } from '../../../src/cli/output.ts';
 import { RecordTable } from '../../../src/cli/record-table.ts';
 
 function output(columns?: number, style: Output['style'] = (_, text) => text): Output {
-  return { columns, style, write: async () => {}, note: () => {} };
+  return { columns, style, write: async () => {}, note: () => {}, closed: false };
 }
 
 const record = (fields: object) =>

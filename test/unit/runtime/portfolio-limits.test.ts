@@ -48,6 +48,19 @@ describe('seed 000: portfolio limits', () => {
     expect(host.invalid).toEqual([]);
   });
 
+  it('tells again, with each snapshot, how full the last check found the limit that bound it most', () => {
+    const { host, limits } = setUp({ portfolioDelta: { max: 15 } });
+    const told = () => host.takeSnapshots().find(({ name }) => name === 'risk.portfolio_limit.snapshot')!.attributes;
+    expect(told()).not.toHaveProperty(['risk.limit.utilization']);
+    limits.checkEntry(EMPTY, buy());
+    limits.health(EMPTY);
+    expect(told()).toMatchObject({
+      ...{ 'risk.limit.type': 'portfolio_delta', 'risk.limit.utilization': 0.666667, 'risk.limit.max': 15 },
+      ...{ 'risk.limit.current': 0, 'risk.limit.projected': 10 },
+    });
+    expect(host.invalid).toEqual([]);
+  });
+
   it('seed 000: six types of rejection, each with its limit, its numbers and its reason', () => {
     const { host, limits } = setUp({
       ...{ portfolioDelta: { max: 5 }, portfolioGamma: { max: 0.1 }, portfolioVega: { max: 0.1 } },

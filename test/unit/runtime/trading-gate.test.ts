@@ -195,6 +195,24 @@ describe('trading gate', () => {
     expect(reports).toHaveLength(1);
   });
 
+  it('tells the state of each scope beside that of the whole service', () => {
+    const host = createFakeHost();
+    host.gate.reduce(BY);
+    host.gate.halt({ ...BY, scope: 'symbol:AAPL' });
+    const told = () => host.takeSnapshots().map(({ name, attributes }) => [name, attributes['risk.scope']]);
+    expect(told()).toEqual([
+      ['risk.trading_state_snapshot', undefined],
+      ['risk.trading_state_scope_snapshot', 'symbol:AAPL'],
+    ]);
+    expect(host.takeSnapshots()[1]!.attributes).toMatchObject({
+      'risk.trading_state.new': 'HALTED',
+      'risk.trading_state.code': 2,
+    });
+    host.gate.resume({ ...BY, scope: 'symbol:AAPL' });
+    expect(told()).toEqual([['risk.trading_state_snapshot', undefined]]);
+    expect(host.invalid).toEqual([]);
+  });
+
   it('goes on from a snapshot', () => {
     const first = createFakeHost();
     first.gate.halt({ ...BY, scope: 'symbol:AAPL', untilMs: START_MS + 1000 });
