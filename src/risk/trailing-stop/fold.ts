@@ -92,7 +92,11 @@ function put(stops: FoldedStops, stop: TrailingStop | undefined): void {
 function takeSnapshot(stops: FoldedStops, snapshot: unknown): void {
   const list = (snapshot as { stops?: unknown } | undefined)?.stops;
   if (!Array.isArray(list)) return;
-  for (const stop of list) if (isTrailingStop(stop)) stops.set(stop.id, Object.freeze(stop));
+  for (const stop of list) {
+    if (!isTrailingStop(stop)) continue;
+    Object.freeze(stop.settings);
+    stops.set(stop.id, Object.freeze(stop));
+  }
 }
 
 type Attributes = RecordedRiskEvent['attributes'];

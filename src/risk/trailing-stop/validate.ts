@@ -40,11 +40,16 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Settings that were found good and can't change: every move of a stop is looked at, and its settings stay the same. */
+const good = new WeakSet<object>();
+
 /** Whether `value` is the settings of a stop. */
 export function isStopSettings(value: unknown): value is TrailingStopSettings {
+  if (isRecord(value) && good.has(value)) return true;
   if (!isRecord(value) || !isText(value['fires']) || !isFiniteNumber(value['minimumStep'])) return false;
   try {
     resolveSettings('', { fires: 'touch', minimumStep: 0 }, value);
+    if (Object.isFrozen(value)) good.add(value);
     return true;
   } catch (error) {
     if (isRiskTrailError(error)) return false;
