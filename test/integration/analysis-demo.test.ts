@@ -525,10 +525,14 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+/** How many checkpoints a trail has depends on how fast it was written. */
+const withoutCheckpoints = (text: string): string =>
+  text.replace(/^(audit +)\d+$/m, '$1n').replace(/^(system,total_events,)\d+,\d+,/m, '$1n,n,');
+
 /** With WRITE_QUESTIONS=1 the page is written anew with what is printed now; else both must be equal. */
 let page = PAGE;
 function told(title: string, expected: string, actual: string): void {
-  if (process.env['WRITE_QUESTIONS'] !== '1') expect(actual).toBe(expected);
+  if (process.env['WRITE_QUESTIONS'] !== '1') expect(withoutCheckpoints(actual)).toBe(withoutCheckpoints(expected));
   const block = (output: string) => `\n\`\`\`\n\n\`\`\`text\n${output}\n\`\`\`\n`;
   const from = page.indexOf(`\n### ${title}\n`);
   const next = page.indexOf('\n### ', from + 1);
