@@ -178,6 +178,8 @@ addProcess(
   [cli, 'report', 'daily', target, '--cache', ...day],
   '',
 );
+addProcess('risktrail state', [cli, 'state', target, '--json'], '≤ 1 s');
+addProcess('risktrail state --at, midway', [cli, 'state', target, '--at', at, '--json'], '≤ 1 s');
 const select = `await (await (await (await import('@duckdb/node-api')).DuckDBInstance.create()).connect()).run('SELECT 1')`;
 addProcess('a process that starts DuckDB and asks it SELECT 1', ['--input-type=module', '-e', select], '');
 const correlation = /"correlation\.id","value":\{"stringValue":"([^"]+)"/.exec(readFileSync(files[0]!, 'utf8'))?.[1];
