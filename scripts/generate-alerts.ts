@@ -6,14 +6,15 @@
  *
  * With `--settings` the thresholds of that file hold in what is written.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { applySettings, readRules } from '../src/alerting/read-rules.ts';
 import { CONTACTS, grafanaContact, grafanaRules, lokiRules } from '../src/alerting/render/documents.ts';
 import type { AlertRule } from '../src/alerting/rule.ts';
 import { alertRulesPage } from './docs/alert-rules-page.ts';
+import { laggingOf, updateFiles } from './docs/generated-files.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const HEAD = '# Written by scripts/generate-alerts.ts from src/alerting/rules.ts: change it there.\n';
@@ -35,9 +36,7 @@ export function generatedAlertFiles(rules: readonly AlertRule[] = readRules()): 
 
 /** Paths of files that differ from what would be generated. */
 export function laggingAlertFiles(files = generatedAlertFiles()): readonly string[] {
-  return [...files]
-    .filter(([path, content]) => !existsSync(join(ROOT, path)) || readFileSync(join(ROOT, path), 'utf8') !== content)
-    .map(([path]) => path);
+  return laggingOf(ROOT, files);
 }
 
 function main(): number {
@@ -46,17 +45,10 @@ function main(): number {
   const rules =
     settings === undefined ? readRules() : applySettings(readRules(), parse(readFileSync(settings, 'utf8')), settings);
   const files = generatedAlertFiles(rules);
-  const lagging = laggingAlertFiles(files);
-  for (const path of lagging) {
-    if (values.check) {
-      console.error(`${path} lags behind the code: run node scripts/generate-alerts.ts`);
-      continue;
-    }
-    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
-    writeFileSync(join(ROOT, path), files.get(path)!);
-    console.log(`wrote ${path}`);
-  }
-  return values.check && lagging.length > 0 ? 1 : 0;
+  return updateFiles(ROOT, files, laggingAlertFiles(files), {
+    check: values.check,
+    command: 'node scripts/generate-alerts.ts',
+  });
 }
 
 if (import.meta.main) process.exitCode = main();

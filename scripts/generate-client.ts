@@ -5,13 +5,14 @@
  *     node scripts/generate-client.ts [--check]
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createManualClock } from '../src/core/clock.ts';
 import { createApp, type OpenApiDocument } from '../src/server/create-app.ts';
 import { DEFAULT_LIMITS, ServerContext } from '../src/server/server-context.ts';
 import { clientSource } from './client/client-source.ts';
+import { laggingOf, updateFiles } from './docs/generated-files.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
@@ -64,18 +65,11 @@ function formatted(source: string): string {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  let lagging = 0;
-  for (const [path, content] of await generatedFiles()) {
-    const file = join(ROOT, path);
-    if (existsSync(file) && readFileSync(file, 'utf8') === content) continue;
-    lagging++;
-    if (args.includes('--check')) console.error(`${path} lags behind the code: run node scripts/generate-client.ts`);
-    else {
-      writeFileSync(file, content);
-      console.log(`wrote ${path}`);
-    }
-  }
-  return args.includes('--check') && lagging > 0 ? 1 : 0;
+  const files = await generatedFiles();
+  return updateFiles(ROOT, files, laggingOf(ROOT, files), {
+    check: args.includes('--check'),
+    command: 'node scripts/generate-client.ts',
+  });
 }
 
 if (import.meta.main) {

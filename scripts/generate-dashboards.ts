@@ -4,10 +4,10 @@
  *
  *     node scripts/generate-dashboards.ts [--check]
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dashboards } from '../grafana/src/index.ts';
+import { laggingOf, updateFiles } from './docs/generated-files.ts';
 import { panelsPage } from './docs/panels-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -26,25 +26,16 @@ export function generatedDashboards(): ReadonlyMap<string, string> {
 
 /** Paths of files that differ from what would be generated. */
 export function laggingDashboards(files = generatedDashboards()): readonly string[] {
-  return [...files]
-    .filter(([path, content]) => !existsSync(join(ROOT, path)) || readFileSync(join(ROOT, path), 'utf8') !== content)
-    .map(([path]) => path);
+  return laggingOf(ROOT, files);
 }
 
 function main(): number {
   const { values } = parseArgs({ options: { check: { type: 'boolean' } } });
   const files = generatedDashboards();
-  const lagging = laggingDashboards(files);
-  for (const path of lagging) {
-    if (values.check) {
-      console.error(`${path} lags behind the code: run node scripts/generate-dashboards.ts`);
-      continue;
-    }
-    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
-    writeFileSync(join(ROOT, path), files.get(path)!);
-    console.log(`wrote ${path}`);
-  }
-  return values.check && lagging.length > 0 ? 1 : 0;
+  return updateFiles(ROOT, files, laggingDashboards(files), {
+    check: values.check,
+    command: 'node scripts/generate-dashboards.ts',
+  });
 }
 
 if (import.meta.main) process.exitCode = main();

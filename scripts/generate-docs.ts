@@ -3,9 +3,10 @@
  *
  *     node scripts/generate-docs.ts [--check]
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { sparkViews } from '../src/analysis/lake/spark.ts';
+import { laggingOf, updateFiles } from './docs/generated-files.ts';
 import { errorsPage, eventsPage, settingsPage } from './docs/pages.ts';
 import { schemaFiles } from './docs/schemas.ts';
 
@@ -26,11 +27,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 /** Paths of files that differ from what would be generated, and of schemas of events that there no longer are. */
 export function laggingFiles(root: string = ROOT): readonly string[] {
   const files = generatedFiles();
-  const lagging = [...files].filter(([path, content]) => {
-    const file = join(root, path);
-    return !existsSync(file) || readFileSync(file, 'utf8') !== content;
-  });
-  return [...lagging.map(([path]) => path), ...surplusFiles(root, files)];
+  return [...laggingOf(root, files), ...surplusFiles(root, files)];
 }
 
 function surplusFiles(root: string, files: ReadonlyMap<string, string>): readonly string[] {
@@ -42,21 +39,10 @@ function surplusFiles(root: string, files: ReadonlyMap<string, string>): readonl
 }
 
 function main(args: readonly string[]): number {
-  const lagging = laggingFiles();
-  if (args.includes('--check')) {
-    for (const path of lagging) console.error(`${path} lags behind the code: run node scripts/generate-docs.ts`);
-    return lagging.length === 0 ? 0 : 1;
-  }
-  const files = generatedFiles();
-  for (const path of lagging) {
-    const file = join(ROOT, path);
-    const content = files.get(path);
-    mkdirSync(dirname(file), { recursive: true });
-    if (content === undefined) rmSync(file);
-    else writeFileSync(file, content);
-    console.log(content === undefined ? `removed ${path}` : `wrote ${path}`);
-  }
-  return 0;
+  return updateFiles(ROOT, generatedFiles(), laggingFiles(), {
+    check: args.includes('--check'),
+    command: 'node scripts/generate-docs.ts',
+  });
 }
 
 if (import.meta.main) process.exitCode = main(process.argv.slice(2));
