@@ -15,6 +15,16 @@ import {
 } from './define.ts';
 import { EVENTS, STREAM_EVENTS } from './events.ts';
 
+/** An attribute that an event takes. */
+export interface PreparedAttribute {
+  readonly definition: AttributeDefinition;
+  /**
+   * The value that was last recorded as it was given, where it can't have changed since: symbols, sides and codes come again
+   * and again. Kept by whoever checks and masks; at first a value that nobody can give.
+   */
+  unchanged: unknown;
+}
+
 /** One event, ready to be checked and recorded. */
 export interface PreparedEvent {
   readonly name: string;
@@ -24,7 +34,7 @@ export interface PreparedEvent {
   readonly component: string;
   readonly categories: readonly Category[];
   /** The attributes that this event takes, by name. */
-  readonly attributes: Readonly<Record<string, AttributeDefinition | undefined>>;
+  readonly attributes: Readonly<Record<string, PreparedAttribute | undefined>>;
   readonly required: readonly string[];
   /** The body over the attributes as they will be recorded, masked ones included. */
   body(attributes: Readonly<Record<string, unknown>>): string;
@@ -99,15 +109,24 @@ function render(pieces: readonly Piece[], attributes: Readonly<Record<string, un
     else if ('attribute' in piece) {
       const value = attributes[piece.attribute];
       text += value === undefined ? '?' : String(value);
-    } else if (piece.needs.every((name) => attributes[name] !== undefined)) text += render(piece.pieces, attributes);
+    } else if (hasAll(attributes, piece.needs)) text += render(piece.pieces, attributes);
   }
   return text;
 }
 
+function hasAll(attributes: Readonly<Record<string, unknown>>, names: readonly string[]): boolean {
+  for (let i = 0; i < names.length; i++) if (attributes[names[i]!] === undefined) return false;
+  return true;
+}
+
+const NOTHING_YET = Symbol('nothing yet');
+
 function prepareEvent(name: string, definition: EventDefinition, table: AttributeTable): PreparedEvent {
-  const attributes: Record<string, AttributeDefinition | undefined> = Object.create(null);
-  for (const one of [...COMMON_ATTRIBUTES, ...definition.required, ...definition.optional])
-    attributes[one] = table[one];
+  const attributes: Record<string, PreparedAttribute | undefined> = Object.create(null);
+  for (const one of [...COMMON_ATTRIBUTES, ...definition.required, ...definition.optional]) {
+    const known = table[one];
+    if (known !== undefined) attributes[one] = { definition: known, unchanged: NOTHING_YET };
+  }
   const pieces = parseTemplate(definition.message);
   return {
     name,

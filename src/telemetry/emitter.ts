@@ -80,13 +80,18 @@ export interface EmitterOptions {
   report(error: unknown, where: string): void;
 }
 
+/**
+ * Who looks at the SDK's records besides us, so that none is made for nobody: exporters, which carry telemetry alone, or
+ * further processors, which see everything.
+ */
+export type Audience = 'none' | 'exporters' | 'processors';
+
 export interface Emitter {
   /** Records an event. Never throws. @returns the record id of an audit event; nothing for telemetry, and where nothing could be written */
   emit(name: string, attributes: Readonly<Record<string, unknown>>, options?: EmitOptions): string | undefined;
   /** To be put first into the logger provider that {@link Emitter.bind} gets its logger from. */
   readonly processor: LogRecordProcessor;
-  /** @param shared whether processors other than ours stand behind it: only then is an SDK record made of an audit event */
-  bind(logger: Logger, shared: boolean): void;
+  bind(logger: Logger, audience: Audience): void;
   counts(): EmitterCounts;
 }
 
@@ -112,6 +117,9 @@ const RESERVED = new Set([
   'audit.invalid',
   'audit.missing',
 ]);
+
+/** A longer text hardly comes again. */
+const MAX_REMEMBERED = 64;
 
 /** Whether a value goes into a record as it stands. */
 function isPlain(value: unknown, depth = 0): boolean {
@@ -153,8 +161,12 @@ export function createEmitter(options: EmitterOptions): Emitter {
   const newRecordId = createUuidV7();
   const counts = { audit: 0, telemetry: 0, coerced: 0, invalid: 0, missing: 0, failed: 0 };
   let logger: Logger | undefined;
-  let isShared = true;
+  let audience: Audience = 'processors';
   let pending: Prepared | undefined;
+
+  /** Whether anybody but the trail looks at such events. */
+  const isSeen = (event: PreparedEvent) =>
+    audience === 'processors' || (audience === 'exporters' && event.class !== 'audit');
 
   function fail(error: unknown, where: string): void {
     counts.failed++;
@@ -176,7 +188,9 @@ export function createEmitter(options: EmitterOptions): Emitter {
     let dropped = false;
     for (const key in attributes) {
       const value = attributes[key];
-      const definition = known[key];
+      const prepared = known[key];
+      if (prepared !== undefined && prepared.unchanged === value) continue;
+      const definition = prepared?.definition;
       // What is valid is plain, but for what a map may hold.
       if (definition === undefined || definition.type === 'map' || !acceptsValue(definition, value)) {
         if (value === undefined || RESERVED.has(key)) {
@@ -193,6 +207,9 @@ export function createEmitter(options: EmitterOptions): Emitter {
       if (typeof value === 'number' || typeof value === 'boolean' || definition.type === 'numbers') continue;
       const masked = redactor.attribute(key, value, definition);
       if (masked !== value) attributes[key] = masked;
+      else if (typeof value === 'string') {
+        if (value.length <= MAX_REMEMBERED) prepared!.unchanged = value;
+      } else if (definition.type === 'strings' && Object.isFrozen(value)) prepared!.unchanged = value;
     }
     if (!dropped) return attributes;
     return Object.fromEntries(
@@ -386,9 +403,9 @@ export function createEmitter(options: EmitterOptions): Emitter {
 
   return {
     processor,
-    bind(bound, shared) {
+    bind(bound, looking) {
       logger = bound;
-      isShared = shared;
+      audience = looking;
     },
     emit(name, attributes, emission) {
       let active: Context | undefined;
@@ -398,8 +415,9 @@ export function createEmitter(options: EmitterOptions): Emitter {
       try {
         active = emission?.context ?? context.active();
         prepared = prepare(name, attributes ?? {}, active, emission);
-        // Nobody else would see the SDK's record of an audit event: it is not made, and the trail gets the event itself.
-        if (isShared || prepared.event.class !== 'audit') toLogger(prepared, active);
+        // What nobody else would see is not made: the trail gets an audit event itself.
+        if (isSeen(prepared.event)) toLogger(prepared, active);
+        else if (prepared.event.class !== 'audit') counts.telemetry++;
       } catch (error) {
         fail(error, `emit ${nameOf(name)}`);
         prepared ??= prepareAlone(name, attributes);

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { createUuidV7 } from '../../core/uuid.ts';
-import { type AuditInput, isFlags, isNanos, isRecordId, severityOf, spanIdOf, traceIdOf } from './audit-input.ts';
+import { type AuditInput, isFlags, isNanos, isRecordId, severityOf, writeHexId } from './audit-input.ts';
 import { type CanonicalAttributes, coerceAttributes } from './coerce.ts';
 import { asciiBytes, RecordBytes, utf8Bytes } from './record-bytes.ts';
 import {
@@ -17,6 +17,7 @@ import {
   SLOT_RECORD_ID,
   SLOT_SEQUENCE,
   type SlotMemory,
+  usesRuns,
 } from './shape.ts';
 import { otlpAttributes, writeAscii, writeNumber, writeValue } from './value.ts';
 
@@ -76,8 +77,8 @@ export class RecordEncoder {
   #severityText: unknown;
   #severity = 0;
   #severityBytes = utf8Bytes('');
-  #traceId = '';
-  #spanId = '';
+  readonly #traceId = new HexId(32);
+  readonly #spanId = new HexId(16);
 
   constructor(options: EncoderOptions) {
     this.#shapes = createShapeCache(options.stream);
@@ -220,7 +221,8 @@ export class RecordEncoder {
     // Each value is read once: it may be a getter.
     const values = this.#values;
     const mask = readValues(shape, attributes, values);
-    if (mask === runs.mask && mask !== 0) return writeRuns(out, shape, values, recordId, sequence);
+    if (usesRuns(runs, mask)) return writeRuns(out, shape, values, recordId, sequence);
+    let remembers = false;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot >= 0) {
@@ -228,6 +230,7 @@ export class RecordEncoder {
         const last = memory[i]!;
         if (value === last.value) {
           if (last.canonical === undefined) {
+            remembers = true;
             if (!writeRemembered(out, canonical[i]!, otlp[i]!, value, last)) return false;
           } else writeBoth(out, last.canonical, last.otlp!);
           continue;
@@ -243,38 +246,38 @@ export class RecordEncoder {
       if (slot === SLOT_RECORD_ID) writeAscii(out, recordId);
       else if (slot === SLOT_SEQUENCE) writeNumber(out, sequence);
     }
-    if (mask > 0) considerRuns(shape, mask);
+    if (mask > 0 && !remembers) considerRuns(shape, mask);
     return true;
   }
 
   /** Both texts from the body to their ends. */
   #writeEnd(input: AuditInput, shape: Shape, time: string): void {
     const out = this.#out;
-    const traceId = this.#traceIdOf(input.traceId);
-    const spanId = this.#spanIdOf(input.spanId);
+    const traceId = this.#traceId.of(input.traceId);
+    const spanId = this.#spanId.of(input.spanId);
     out.reserve(shape.canonicalEvent.length + END_LENGTH);
     out.toCanonical(shape.canonicalEvent);
     out.asciiToCanonical(`${this.#severity}`);
     out.toCanonical(CANONICAL_SPAN);
-    out.asciiToCanonical(spanId);
+    out.toCanonical(spanId);
     out.toCanonical(CANONICAL_TIME);
     out.asciiToCanonical(time);
     out.toCanonical(CANONICAL_TRACE);
-    out.asciiToCanonical(traceId);
+    out.toCanonical(traceId);
     out.toCanonical(CANONICAL_END);
 
     out.asciiToLine('}');
-    if (traceId !== '') {
+    if (traceId.length > 0) {
       out.toLine(LINE_TRACE);
-      out.asciiToLine(traceId);
-      if (spanId !== '') {
+      out.toLine(traceId);
+      if (spanId.length > 0) {
         out.toLine(LINE_SPAN);
-        out.asciiToLine(spanId);
+        out.toLine(spanId);
       }
       out.asciiToLine('"');
-    } else if (spanId !== '') {
+    } else if (spanId.length > 0) {
       out.toLine(LINE_SPAN_ALONE);
-      out.asciiToLine(spanId);
+      out.toLine(spanId);
       out.asciiToLine('"');
     }
     if (isFlags(input.flags)) {
@@ -283,22 +286,26 @@ export class RecordEncoder {
     }
     out.toLine(LINE_END);
   }
+}
 
-  /** The id as it is hashed. Events of one trace come together, so the last good one is remembered. */
-  #traceIdOf(id: string | undefined): string {
-    if (id === undefined) return '';
-    if (id === this.#traceId) return id;
-    const checked = traceIdOf(id);
-    if (checked !== '') this.#traceId = checked;
-    return checked;
+const NO_ID = new Uint8Array(0);
+
+/** The bytes of an id as it is hashed. Events of one trace come together, so the last good one is remembered. */
+class HexId {
+  readonly #bytes: Uint8Array;
+  #last: string | undefined;
+
+  /** @param length of the id, in hex digits */
+  constructor(length: number) {
+    this.#bytes = new Uint8Array(length);
   }
 
-  #spanIdOf(id: string | undefined): string {
-    if (id === undefined) return '';
-    if (id === this.#spanId) return id;
-    const checked = spanIdOf(id);
-    if (checked !== '') this.#spanId = checked;
-    return checked;
+  /** Nothing for what is no id. */
+  of(id: string | undefined): Uint8Array {
+    if (id === undefined) return NO_ID;
+    if (id === this.#last) return this.#bytes;
+    this.#last = writeHexId(id, this.#bytes) ? id : undefined;
+    return this.#last === undefined ? NO_ID : this.#bytes;
   }
 }
 
@@ -309,26 +316,21 @@ function isMemorable(value: unknown): boolean {
   return Array.isArray(value) && Object.isFrozen(value) && value.every((item) => typeof item !== 'object');
 }
 
-/**
- * Reads the values of all slots.
- * @returns the slots whose values stand in their memory as text, a bit for each; -1 where they can't be written by runs:
- * there are too many, or a value came the second time and its text is still to be remembered
- */
+/** Reads the values of all slots. @returns those that stand in their memory as text, a bit for each; 0 where there are too many */
 function readValues(
   { slots, keys, memory }: Shape,
   attributes: Readonly<Record<string, unknown>>,
   values: unknown[],
 ): number {
-  let mask = slots.length > MAX_RUN_SLOTS ? -1 : 0;
+  const few = slots.length <= MAX_RUN_SLOTS;
+  let mask = 0;
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]!;
     if (slot < 0) continue;
     const value = attributes[keys[slot]!];
     values[i] = value;
     const last = memory[i]!;
-    if (value !== last.value) continue;
-    if (last.canonical === undefined) mask = -1;
-    else if (mask >= 0) mask |= 1 << i;
+    if (few && value === last.value && last.canonical !== undefined) mask |= 1 << i;
   }
   return mask;
 }
@@ -352,8 +354,10 @@ function writeRuns(
     else {
       const value = values[i];
       const last = memory[i]!;
-      last.value = isMemorable(value) ? value : undefined;
-      last.canonical = undefined;
+      if (value !== last.value) {
+        last.value = isMemorable(value) ? value : undefined;
+        last.canonical = undefined;
+      }
       if (!writeValue(out, value, 0)) return false;
     }
   }

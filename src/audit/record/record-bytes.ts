@@ -25,6 +25,21 @@ const MIN_INT = -(2 ** 31);
 /** Nine digits in front of the point: with six behind it, fifteen. */
 const MOST_MILLIONTHS = 999_999_999_999_999;
 
+/** A fixed text of 8 to 16 bytes as its first and its last eight, which overlap: put down in two steps in place of a dozen. */
+export interface Words {
+  readonly head: number;
+  readonly tail: number;
+  readonly length: number;
+}
+
+const WORD = 8;
+
+/** @param text 8 to 16 ASCII characters */
+export function asciiWords(text: string): Words {
+  const view = viewOf(asciiBytes(text));
+  return { head: view.getFloat64(0, true), tail: view.getFloat64(text.length - WORD, true), length: text.length };
+}
+
 /** ASCII text as bytes. */
 export function asciiBytes(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
@@ -40,6 +55,7 @@ export class RecordBytes {
   /** How much of `canonical` is written. */
   canonicalEnd = 0;
   line: Buffer;
+  #view: DataView;
   /** How much of `line` is written. */
   lineEnd = 0;
   readonly #canonicalHead: Uint8Array;
@@ -52,6 +68,7 @@ export class RecordBytes {
     this.line = Buffer.allocUnsafeSlow(lineHead.length + FIRST_BYTES);
     this.canonical.set(canonicalHead);
     this.line.set(lineHead);
+    this.#view = viewOf(this.line);
     this.begin();
   }
 
@@ -62,6 +79,7 @@ export class RecordBytes {
     if (this.line.length > KEEP_BYTES) {
       this.canonical = this.#resized(this.canonical, this.canonicalEnd, FIRST_BYTES);
       this.line = this.#resized(this.line, this.lineEnd, FIRST_BYTES);
+      this.#view = viewOf(this.line);
     }
   }
 
@@ -79,6 +97,7 @@ export class RecordBytes {
     }
     if (this.lineEnd + room > this.line.length) {
       this.line = this.#resized(this.line, this.lineEnd, this.lineEnd + room);
+      this.#view = viewOf(this.line);
     }
   }
 
@@ -96,6 +115,14 @@ export class RecordBytes {
     if (length > SHORT) this.line.set(bytes, this.lineEnd);
     else for (let i = 0, to = this.lineEnd; i < length; i++) this.line[to++] = bytes[i]!;
     this.lineEnd += length;
+  }
+
+  /** Fixed text for the line alone. Room must have been made. */
+  wordsToLine({ head, tail, length }: Words): void {
+    const at = this.lineEnd;
+    this.#view.setFloat64(at, head, true);
+    this.#view.setFloat64(at + length - WORD, tail, true);
+    this.lineEnd = at + length;
   }
 
   /** ASCII text for the canonical text alone. Room must have been made. */
@@ -231,6 +258,10 @@ export class RecordBytes {
     this.toLine(this.canonical.subarray(start, this.canonicalEnd));
     return true;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** How many decimal digits an integer from 0 to 999,999,999 has. */

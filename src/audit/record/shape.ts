@@ -37,6 +37,8 @@ export interface Runs {
   /** The slots that were remembered in the last record, and in how many in a row they were the same. */
   lastMask: number;
   count: number;
+  /** In how many records in a row other slots than these were remembered as well. */
+  beyond: number;
 }
 
 /** Prepared text of one event name and list of keys, as bytes. */
@@ -101,6 +103,15 @@ export function createShapeCache(stream: string): ShapeCache {
 export const MAX_RUN_SLOTS = 31;
 /** So many records in a row must repeat the same values before their texts are put together. */
 const RUNS_AFTER = 4;
+/** A value that comes twice by chance doesn't call for other texts; one that stays for so many records does. */
+const BEYOND_AT_MOST = 32;
+
+/** Whether a record that repeats the remembered values of these slots, a bit for each, is written by runs. */
+export function usesRuns(runs: Runs, mask: number): boolean {
+  if (runs.mask === 0 || (mask & runs.mask) !== runs.mask) return false;
+  runs.beyond = mask === runs.mask ? 0 : runs.beyond + 1;
+  return runs.beyond <= BEYOND_AT_MOST;
+}
 
 /**
  * Told of the remembered slots of each record that was not written by runs: puts their texts together when they have been
@@ -127,6 +138,7 @@ export function considerRuns(shape: Shape, mask: number): void {
   }
   end(-1);
   runs.mask = mask;
+  runs.beyond = 0;
   runs.steps = steps;
 }
 
@@ -176,7 +188,7 @@ function createShape(eventName: string, keys: readonly string[], streamText: str
     otlp,
     slots,
     memory: slots.map(() => ({ value: undefined, canonical: undefined, otlp: undefined })),
-    runs: { mask: 0, steps: [], lastMask: 0, count: 0 },
+    runs: { mask: 0, steps: [], lastMask: 0, count: 0, beyond: 0 },
     bytes: [...canonical, ...otlp].reduce((sum, text) => sum + text.length, 0),
     recordIdKey: keys.includes('audit.record.id'),
     canonicalEvent: utf8Bytes(`,"event":${event},"severity":`),

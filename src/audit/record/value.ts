@@ -3,11 +3,11 @@
  * numbers: ECMAScript's own number and string formatting is what RFC 8785 asks for.
  */
 import { type CanonicalAttributes, coerceAttributes, MAX_DEPTH } from './coerce.ts';
-import { asciiBytes, RecordBytes } from './record-bytes.ts';
+import { asciiBytes, asciiWords, RecordBytes } from './record-bytes.ts';
 
 const STRING = asciiBytes('{"stringValue":');
-const INT = asciiBytes('{"intValue":');
-const DOUBLE = asciiBytes('{"doubleValue":');
+const INT = asciiWords('{"intValue":');
+const DOUBLE = asciiWords('{"doubleValue":');
 const BOOL = asciiBytes('{"boolValue":');
 const LIST = asciiBytes('{"arrayValue":{"values":[');
 const MAP = asciiBytes('{"kvlistValue":{"values":[');
@@ -58,10 +58,10 @@ export function writeNumber(out: RecordBytes, value: number): boolean {
 /** A finite number. Room must have been made. */
 function putNumber(out: RecordBytes, value: number): void {
   if ((value | 0) === value) {
-    out.toLine(INT);
+    out.wordsToLine(INT);
     out.int(value);
   } else {
-    out.toLine(Number.isSafeInteger(value) ? INT : DOUBLE);
+    out.wordsToLine(Number.isSafeInteger(value) ? INT : DOUBLE);
     out.number(value);
   }
   out.line[out.lineEnd++] = CLOSE;
