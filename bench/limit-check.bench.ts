@@ -3,13 +3,15 @@
  *
  *     node bench/limit-check.bench.ts
  */
+import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { startRiskTrail } from '../src/index.ts';
-import { breathe, quantile, table, temporaryDirectory } from './support.ts';
+import { breathe, PagesAtHand, quantile, table, temporaryDirectory } from './support.ts';
 
+const directory = temporaryDirectory();
 const trail = await startRiskTrail({
   serviceName: 'bench',
-  dataDir: join(temporaryDirectory(), 'trail'),
+  dataDir: join(directory, 'trail'),
   segmentMaxBytes: 1_000_000_000,
   handleSignals: false,
 });
@@ -39,27 +41,57 @@ const check = (i: number) =>
 
 const WARMUP = 30_000;
 const CALLS = 100_000;
-for (let i = 0; i < WARMUP; i++) {
-  check(i);
-  if (i % 50 === 0) await breathe();
+/** Calls between two turns of the event loop. */
+const TURN = 50;
+const LINE_BYTES = 3600;
+
+async function run(calls: number, call: (i: number) => void, pages?: PagesAtHand): Promise<Float64Array> {
+  const single = new Float64Array(calls);
+  for (let i = 0; i < calls; i++) {
+    if (i % TURN === 0) {
+      await breathe();
+      pages?.give(TURN * LINE_BYTES);
+    }
+    const start = performance.now();
+    call(i);
+    single[i] = (performance.now() - start) * 1000;
+  }
+  return single;
 }
-const single = new Float64Array(CALLS);
-for (let i = 0; i < CALLS; i++) {
-  const start = performance.now();
-  check(i);
-  single[i] = (performance.now() - start) * 1000;
-  if (i % 50 === 0) await breathe();
-}
+
+await run(WARMUP, check);
+const pages = new PagesAtHand(directory, 2 * CALLS * LINE_BYTES);
+// In turn with plain writes of as many bytes: what the system alone takes.
+const plain = openSync(join(directory, 'plain'), 'a');
+const line = Buffer.alloc(LINE_BYTES, 'x');
+const write = () => writeSync(plain, line);
+const single = await run(CALLS, check, pages);
+const writes = await run(CALLS, write, pages);
+pages.end();
+const asGiven = await run(CALLS, check);
+const writesAsGiven = await run(CALLS, write);
+
+const QUANTILES = [
+  ['10 %', 0.1],
+  ['50 % (must be ≤ 15)', 0.5],
+  ['99 %', 0.99],
+  ['99.9 % (must be ≤ 300)', 0.999],
+  ['maximum', 1],
+] as const;
 console.log(`### One check of an order against ten limits, span and event included (${CALLS} calls)\n`);
 console.log(
   table(
-    ['quantile', 'µs'],
     [
-      ['50 % (must be ≤ 15)', quantile(single, 0.5)],
-      ['99 %', quantile(single, 0.99)],
-      ['99.9 % (must be ≤ 300)', quantile(single, 0.999)],
-      ['maximum', quantile(single, 1)],
+      'µs',
+      'a check',
+      `a plain write of ${LINE_BYTES} bytes`,
+      'a check, pages as the host gives them',
+      'a plain write so',
     ],
+    QUANTILES.map(([name, share]) => [
+      name,
+      ...[single, writes, asGiven, writesAsGiven].map((times) => quantile(times, share)),
+    ]),
   ),
 );
 await trail.close();

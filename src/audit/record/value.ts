@@ -3,11 +3,9 @@
  * numbers: ECMAScript's own number and string formatting is what RFC 8785 asks for.
  */
 import { type CanonicalAttributes, coerceAttributes, MAX_DEPTH } from './coerce.ts';
-import { asciiBytes, asciiWords, RecordBytes } from './record-bytes.ts';
+import { asciiBytes, NUMBER_ROOM, RecordBytes } from './record-bytes.ts';
 
 const STRING = asciiBytes('{"stringValue":');
-const INT = asciiWords('{"intValue":');
-const DOUBLE = asciiWords('{"doubleValue":');
 const BOOL = asciiBytes('{"boolValue":');
 const LIST = asciiBytes('{"arrayValue":{"values":[');
 const MAP = asciiBytes('{"kvlistValue":{"values":[');
@@ -17,8 +15,6 @@ const VALUE = asciiBytes(',"value":');
 const CLOSE = 0x7d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
-/** No number's text, with what stands around it in the line, is longer. */
-const NUMBER_ROOM = 48;
 
 /**
  * Writes a value to both texts.
@@ -47,25 +43,15 @@ export function writeValue(out: RecordBytes, value: unknown, depth: number): boo
   return writeMap(out, value as Record<string, unknown>, depth + 1);
 }
 
-/** A number: an int where JSON → protobuf → JSON keeps it as one, else a double. */
+/** A number as an AnyValue. @returns false where it is not finite */
 export function writeNumber(out: RecordBytes, value: number): boolean {
   if (!Number.isFinite(value)) return false;
+  ONE[0] = value;
   out.reserve(NUMBER_ROOM);
-  putNumber(out, value);
+  out.numbers(ONE);
   return true;
 }
-
-/** A finite number. Room must have been made. */
-function putNumber(out: RecordBytes, value: number): void {
-  if ((value | 0) === value) {
-    out.wordsToLine(INT);
-    out.int(value);
-  } else {
-    out.wordsToLine(Number.isSafeInteger(value) ? INT : DOUBLE);
-    out.number(value);
-  }
-  out.line[out.lineEnd++] = CLOSE;
-}
+const ONE = [0.5];
 
 /** A string of ASCII characters that need no escapes, as an AnyValue. */
 export function writeAscii(out: RecordBytes, text: string): void {
@@ -78,22 +64,24 @@ export function writeAscii(out: RecordBytes, text: string): void {
 }
 
 function writeList(out: RecordBytes, items: readonly unknown[], depth: number): boolean {
-  // Room for a list of numbers at once: those come by the dozen with each check of limits.
   out.reserve(items.length * NUMBER_ROOM);
   out.toLine(LIST);
   out.asciiToCanonical('[');
-  for (let i = 0; i < items.length; i++) {
-    if (i > 0) writeComma(out);
-    const item = items[i];
-    if (typeof item === 'number') {
-      if (!Number.isFinite(item)) return false;
-      putNumber(out, item);
-    } else if (!writeValue(out, item, depth)) return false;
-    else out.reserve((items.length - i) * NUMBER_ROOM);
+  if (areNumbers(items)) out.numbers(items);
+  else {
+    for (let i = 0; i < items.length; i++) {
+      if (i > 0) writeComma(out);
+      if (!writeValue(out, items[i], depth)) return false;
+    }
   }
   out.reserve(0);
   out.toLine(ENDS);
   out.asciiToCanonical(']');
+  return true;
+}
+
+function areNumbers(items: readonly unknown[]): items is readonly number[] {
+  for (let i = 0; i < items.length; i++) if (!Number.isFinite(items[i])) return false;
   return true;
 }
 
