@@ -30,6 +30,7 @@ export async function openApiDocument(): Promise<OpenApiDocument> {
     const app = await createApp(context, {
       tokens: undefined,
       access: undefined,
+      rules: [],
       isOwnHost: () => true,
       acts: { redact: (text) => text, signingKeyFile: undefined, onError: () => {} },
       onDefect: () => {},

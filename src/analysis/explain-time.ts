@@ -1,5 +1,7 @@
 /** Times of day without a day, as people ask for them: which day is meant. */
+import type { Clock } from '../core/clock.ts';
 import type { StateChange } from './explain-records.ts';
+import { parseBound } from './time-bound.ts';
 
 const TIME_OF_DAY = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?$/;
 const HOURS_AND_MINUTES = 5;
@@ -10,6 +12,13 @@ export const isTimeOfDay = (text: string): boolean => TIME_OF_DAY.test(text);
 
 const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 const midnightOf = (timestamp: string): number => Date.parse(`${timestamp.slice(0, 10)}T00:00:00Z`);
+
+/**
+ * The moment that somebody asks about: a time of day as it is, anything else as {@link parseBound} has it.
+ * @throws RiskTrailError OPTION_INVALID
+ */
+export const parseMoment = (field: string, text: string, clock: Clock): string =>
+  isTimeOfDay(text) ? text : parseBound(field, text, 'from', clock, 'a time of day (10:30)');
 
 /** A point in time that stands for its whole minute, where it has no seconds: who asks for 10:30 means a halt within it, too. */
 export function untilOf(at: string): string {

@@ -3,8 +3,7 @@
  * decimals their text.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { PlainValue } from '../audit/record/otlp.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
@@ -14,6 +13,7 @@ import { FLAT_MEMBERS, type FlatRecord } from './flat-record.ts';
 import { literal, quoted } from './sql/columns.ts';
 import { createInstance, loadDuckDb } from './sql/duckdb.ts';
 import { makeTemporaryDirectory, removeTemporaryDirectory } from './temporary-directory.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** Forms of an export. */
 export const EXPORT_FORMATS = ['csv', 'jsonl', 'parquet', 'xlsx'] as const;
@@ -147,7 +147,6 @@ export async function writeParquet(records: RecordSource, path: string): Promise
     ...[...types.keys()].filter((name) => !(FLAT_MEMBERS as readonly string[]).includes(name)).sort(),
   ];
   const directory = await makeTemporaryDirectory('export');
-  const temporary = join(dirname(resolve(path)), `.${process.pid}-risktrail-export.parquet`);
   try {
     const lines = join(directory, 'records.jsonl');
     const stream = createWriteStream(lines);
@@ -175,18 +174,16 @@ export async function writeParquet(records: RecordSource, path: string): Promise
       const select = columns.map((name) =>
         name === 'timestamp' ? `timestamp, CAST(left(timestamp, 26) AS TIMESTAMP) AS timestamp_utc` : quoted(name),
       );
-      await connection.run(
+      const copy = (file: string) =>
         `COPY (SELECT ${select.join(', ')} FROM read_json(${literal(lines)}, format = 'newline_delimited', columns = {${schema}}, maximum_object_size = ${longest}))
-         TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`,
-      );
+         TO ${literal(file)} (FORMAT parquet, COMPRESSION zstd)`;
+      await writeWhole(path, (file) => connection.run(copy(file)));
     } finally {
       connection.closeSync();
       instance.closeSync();
     }
-    await rename(temporary, path);
     return count;
   } catch (error) {
-    await rm(temporary, { force: true });
     if (error instanceof RiskTrailError) throw error;
     throw new RiskTrailError('FILE_UNREADABLE', { path, reason: (error as Error).message.split('\n', 1)[0]! }, error);
   } finally {

@@ -3,9 +3,10 @@
  * else, the process that wrote it held another state than it recorded.
  */
 import { type AuditRecord, readRecords } from '../audit/read/reader.ts';
+import { ProgressCount } from '../audit/verify/progress-count.ts';
 import { isFoldedEvent, RiskStateFold, type SnapshotFinding } from '../risk/risk-state.ts';
 import { timeMsOf } from '../state/stream-record.ts';
-import { type FileGroup, findGroups } from './trail-query.ts';
+import { type FileGroup, findGroups, type QueryOptions } from './trail-query.ts';
 
 /** A snapshot that does not say what the events before it come to, and the stream that it stands in. */
 export interface StreamSnapshotFinding extends SnapshotFinding {
@@ -32,12 +33,22 @@ const MAX_WAITING = 10_000;
  * Compares every snapshot in a trail with what the events before it come to. A stream's records are taken by their numbers,
  * not by their times: a clock may have been set back. Nothing is verified here: that is `verifyTrail`'s part.
  * @param paths data directories, or any files and directories of a trail
+ * @param onProgress told how far reading has come, file by file
  * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
  */
-export async function checkTrailSnapshots(paths: readonly string[]): Promise<SemanticReport> {
+export async function checkTrailSnapshots(
+  paths: readonly string[],
+  onProgress?: QueryOptions['onProgress'],
+): Promise<SemanticReport> {
   const streams = new Map<string, StreamFold>();
-  for (const group of await inChains(await findGroups(paths))) {
-    for await (const batch of readRecords(group)) {
+  const groups = await inChains(await findGroups(paths));
+  const files = groups.flat();
+  const count = onProgress === undefined ? undefined : await ProgressCount.of(files, onProgress);
+  let read = 0;
+  const onFileEnd = (file: string) => count?.end(files.indexOf(file), read);
+  for (const group of groups) {
+    for await (const batch of readRecords(group, { onFileEnd })) {
+      read += batch.length;
       for (const record of batch) {
         const { stream, sequence } = record;
         if (stream === undefined || sequence === undefined) continue;

@@ -1,6 +1,7 @@
 /** What was the state of every risk layer at a moment: folded from the records up to and at it, and from no others. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { listSegments } from '../audit/journal/segment-files.ts';
 import { STREAMS_DIRECTORY } from '../audit/journal/streams.ts';
 import { type RiskState, RiskStateFold } from '../risk/risk-state.ts';
 import { rebuildRiskState } from '../state/rebuild-state.ts';
@@ -22,7 +23,7 @@ export interface ServiceState {
  * Nothing is verified here: that is `verifyTrail`'s part.
  * @param paths data directories, or any files and directories of a trail
  * @param at timestamp with nine digits of the second, as `parseBound` gives it; without, the end of the trail
- * @param onProgress told how far files have come that are read as a whole
+ * @param onProgress told how far reading has come; of a journal it ends where the newest round of snapshots is found
  * @throws RiskTrailError PATH_NOT_FOUND, FILE_UNREADABLE, NO_TRAIL_FILES
  */
 export async function stateAt(
@@ -34,15 +35,41 @@ export async function stateAt(
   const others: string[] = [];
   for (const path of paths) {
     const heads = await headsOf(path, at === undefined ? undefined : nanosOfIso(at));
-    if (heads === undefined) others.push(path);
-    else for (const head of heads) states.push(await stateOf(path, head, at));
+    if (heads === undefined) {
+      others.push(path);
+      continue;
+    }
+    const onRead = onProgress === undefined ? undefined : addUp(path, onProgress);
+    for (const head of heads) states.push(await stateOf(path, head, at, onRead));
   }
   return others.length === 0 ? states : [...states, ...(await foldFiles(others, at, onProgress))];
 }
 
-async function stateOf(dataDir: string, stream: string, at: string | undefined): Promise<ServiceState> {
+type OnRead = (bytes: number) => void;
+
+/** Adds up what is read of a data directory's streams. */
+function addUp(dataDir: string, onProgress: NonNullable<QueryOptions['onProgress']>): OnRead {
+  const directory = join(dataDir, STREAMS_DIRECTORY);
+  const sizes = readdirSync(directory).flatMap((name) =>
+    // One that is gone meanwhile has nothing to be read.
+    listSegments(join(directory, name)).map(({ path }) => statSync(path, { throwIfNoEntry: false })?.size ?? 0),
+  );
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
+  let bytes = 0;
+  return (more) => {
+    bytes += more;
+    onProgress({ bytes, totalBytes });
+  };
+}
+
+async function stateOf(
+  dataDir: string,
+  stream: string,
+  at: string | undefined,
+  onRead: OnRead | undefined,
+): Promise<ServiceState> {
   const until = at === undefined ? undefined : nanosOfIso(at);
-  const rebuilt = await rebuildRiskState({ dataDir, stream, until });
+  const rebuilt = await rebuildRiskState({ dataDir, stream, until, onRead });
   return { stream: rebuilt.stream ?? stream, state: rebuilt.fold.state() };
 }
 

@@ -1,11 +1,10 @@
 /** Exports as a workbook (Office Open XML): a table with a heading. Exact decimals and times stay text. */
-import { rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
 import type { PlainValue } from '../audit/record/otlp.ts';
 import { ATTRIBUTES } from '../catalog/attributes.ts';
 import type { AttributeTable } from '../catalog/define.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { columnsOf, type RecordSource, textOfValue } from './export.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** The workbook is made in memory; more than this is no longer a table that people look at. */
 export const MAX_XLSX_RECORDS = 100_000;
@@ -71,13 +70,6 @@ export async function writeXlsx(records: RecordSource, path: string): Promise<nu
       rows.push(columns.map((name) => cellOf(name, record[name])));
     }
   }
-  const temporary = join(dirname(resolve(path)), `.${process.pid}-risktrail-export.xlsx`);
-  try {
-    await write(rows, { sheet: 'events', stickyRowsCount: 1 }).toFile(temporary);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw new RiskTrailError('FILE_UNREADABLE', { path, reason: (error as Error).message.split('\n', 1)[0]! }, error);
-  }
+  await writeWhole(path, (file) => write(rows, { sheet: 'events', stickyRowsCount: 1 }).toFile(file));
   return rows.length - 1;
 }

@@ -223,6 +223,10 @@ export const ERRORS = {
     message: 'the answer was not there after {seconds} s',
     remedy: 'Ask for less: a shorter range, fewer symbols, or a view of one family.',
   },
+  QUESTION_MEMORY: {
+    message: 'the answer needs more than the {mebibytes} MiB of memory that it may take',
+    remedy: 'Ask for less: a shorter range, fewer settings or records; or allow more: risktrail serve --thread-memory.',
+  },
   ANSWER_TOO_LARGE: {
     message: 'the answer has {bytes} characters, and {max} at most are sent',
     remedy: 'Ask for fewer rows or columns, or export the records.',

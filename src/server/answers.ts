@@ -17,36 +17,64 @@ export function namesTag(header: string | undefined, tag: string): boolean {
   return header.trim() === '*' || header.split(',').some((one) => bare(one) === bare(tag));
 }
 
+interface Making {
+  readonly text: Promise<string>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
 /** Keeps the newest answers, up to a number of bytes; those that are being made are shared. */
 export class AnswerCache {
   readonly #maxBytes: number;
   readonly #kept = new Map<string, string>();
-  readonly #making = new Map<string, Promise<string>>();
+  readonly #making = new Map<string, Making>();
   #bytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** The answer of a tag, made where it isn't there. */
-  async get(tag: string, make: () => Promise<string>): Promise<string> {
+  /**
+   * The answer of a tag, made where it isn't there.
+   * @param make is told by its signal when nobody waits for it any longer
+   * @param gone says that who asks does not wait any longer; without, an answer that was begun is made to its end
+   */
+  async get(tag: string, make: (stop: AbortSignal) => Promise<string>, gone?: AbortSignal): Promise<string> {
     const kept = this.#kept.get(tag);
     if (kept !== undefined) {
       this.#kept.delete(tag);
       this.#kept.set(tag, kept);
       return kept;
     }
-    const making = this.#making.get(tag);
-    if (making !== undefined) return making;
-    const made = make();
-    this.#making.set(tag, made);
+    const making = this.#making.get(tag) ?? this.#begin(tag, make);
+    making.waiting++;
+    const leave = () => {
+      making.waiting--;
+      if (making.waiting > 0) return;
+      if (this.#making.get(tag) === making) this.#making.delete(tag);
+      making.stop.abort();
+    };
+    gone?.addEventListener('abort', leave, { once: true });
+    if (gone?.aborted) leave();
     try {
-      const text = await made;
-      this.#keep(tag, text);
-      return text;
+      return await making.text;
     } finally {
-      this.#making.delete(tag);
+      gone?.removeEventListener('abort', leave);
     }
+  }
+
+  #begin(tag: string, make: (stop: AbortSignal) => Promise<string>): Making {
+    const stop = new AbortController();
+    const making: Making = { text: make(stop.signal), stop, waiting: 0 };
+    this.#making.set(tag, making);
+    const end = () => {
+      if (this.#making.get(tag) === making) this.#making.delete(tag);
+    };
+    making.text.then((text) => {
+      end();
+      this.#keep(tag, text);
+    }, end);
+    return making;
   }
 
   #keep(tag: string, text: string): void {

@@ -371,6 +371,36 @@ export type GetStateAnswer = {
   readonly warning: string | null;
 };
 
+/** What `listUnsettledOrders` answers. */
+export type ListUnsettledOrdersAnswer = {
+  /** The orders. */
+  readonly orders: readonly {
+    readonly since: string;
+    readonly service: string;
+    readonly stream: string;
+    /** Venue. */
+    readonly venue?: string | null | undefined;
+    /** Instrument. */
+    readonly symbol?: string | null | undefined;
+    /** Side. */
+    readonly side?: string | null | undefined;
+    /** Quantity, as it was recorded. */
+    readonly quantity?: number | string | null | undefined;
+    /** Price, as it was recorded. */
+    readonly price?: number | string | null | undefined;
+    /** Id of the venue. */
+    readonly order_id?: string | null | undefined;
+    /** Id that was sent along. */
+    readonly client_order_id?: string | null | undefined;
+    /** none: only the intent was recorded; unknown: no answer came. */
+    readonly outcome: 'none' | 'unknown';
+    /** The first record of the order. */
+    readonly record_id: string;
+  }[];
+  /** Why the records should not be trusted as they are; null where they were verified. */
+  readonly warning: string | null;
+};
+
 /** What `getStateDiff` is asked. */
 export type GetStateDiffInput = {
   /** The earlier moment. */
@@ -400,6 +430,113 @@ export type GetStateDiffAnswer = {
       readonly after: unknown;
     }[];
   }[];
+  /** Why the records should not be trusted as they are; null where they were verified. */
+  readonly warning: string | null;
+};
+
+/** What `replay` is asked. */
+export type ReplayInput = {
+  /** A parameter that is other than recorded: breaker.<name>.<option>=value, stops.<option>=value, limits.<limit>.<option>=value; may be repeated. */
+  readonly set: readonly string[];
+  /** From this time on: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). */
+  readonly from?: string | undefined;
+  /** Up to and including this time. */
+  readonly to?: string | undefined;
+  /** Most decisions that come out otherwise. */
+  readonly limit?: number | undefined;
+};
+
+/** What `replay` answers. */
+export type ReplayAnswer = {
+  /** Values by their parameters. */
+  readonly parameters: { readonly [name: string]: number | string | boolean | null };
+  /** Streams that were replayed. */
+  readonly streams?: readonly string[] | undefined;
+  readonly record_inputs?: 'changes' | 'all' | 'mixed' | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** halts, reductions, halted_minutes, stops_fired, orders_denied, orders_cut, calls_refused, positions_closed, positions_open, result */
+  readonly recorded: { readonly [name: string]: number };
+  /** halts, reductions, halted_minutes, stops_fired, orders_denied, orders_cut, calls_refused, positions_closed, positions_open, result */
+  readonly replayed: { readonly [name: string]: number };
+  /** What was recorded as realised with the trades. */
+  readonly realised?: number | undefined;
+  /** Decisions that come out otherwise, by time. */
+  readonly rows: readonly { readonly [name: string]: unknown }[];
+  /** How many there are. */
+  readonly row_count: number;
+  /** Whether there are more than were asked for. */
+  readonly truncated: boolean;
+  /** Decisions of which nothing can be known. */
+  readonly unknown: number;
+  /** Time of the first. */
+  readonly first_difference?: string | null | undefined;
+  /** What limits the answer. */
+  readonly notes: readonly string[];
+  /** Why the records should not be trusted as they are; null where they were verified. */
+  readonly warning: string | null;
+};
+
+/** What `checkReplay` is asked. */
+export type CheckReplayInput = {
+  /** From this time on: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). */
+  readonly from?: string | undefined;
+  /** Up to and including this time. */
+  readonly to?: string | undefined;
+};
+
+/** What `checkReplay` answers. */
+export type CheckReplayAnswer = {
+  /** Whether every decision came out the same. */
+  readonly ok: boolean;
+  /** Decisions that were made again. */
+  readonly decisions: number;
+  /** By layer. */
+  readonly layers: { readonly [name: string]: number };
+  /** Inputs that were replayed. */
+  readonly inputs: number;
+  /** Decisions of which the trail does not hold the input. */
+  readonly taken_over: number;
+  readonly record_inputs: 'changes' | 'all' | 'mixed';
+  /** The first of each layer. */
+  readonly differences: readonly { readonly [name: string]: unknown }[];
+  /** Why the records should not be trusted as they are; null where they were verified. */
+  readonly warning: string | null;
+};
+
+/** What `sweepReplay` is asked. */
+export type SweepReplayInput = {
+  /** Values of a parameter: stops.trailingPct=1..5/0.5 (from, to, step) or =1,2,5; once or twice. */
+  readonly sweep: readonly string[];
+  /** A parameter that is other than recorded: breaker.<name>.<option>=value, stops.<option>=value, limits.<limit>.<option>=value; may be repeated. */
+  readonly set?: readonly string[] | undefined;
+  /** From this time on: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). */
+  readonly from?: string | undefined;
+  /** Up to and including this time. */
+  readonly to?: string | undefined;
+};
+
+/** What `sweepReplay` answers. */
+export type SweepReplayAnswer = {
+  /** The axes. */
+  readonly axes: readonly {
+    readonly parameter: string;
+    readonly values: readonly unknown[];
+  }[];
+  /** Values by their parameters. */
+  readonly fixed: { readonly [name: string]: number | string | boolean | null };
+  /** halts, reductions, halted_minutes, stops_fired, orders_denied, orders_cut, calls_refused, positions_closed, positions_open, result */
+  readonly recorded: { readonly [name: string]: number };
+  /** One for each setting. */
+  readonly rows: readonly ({
+    /** Values by their parameters. */
+    readonly parameters: { readonly [name: string]: number | string | boolean | null };
+  } & { readonly [name: string]: unknown })[];
+  readonly record_inputs: 'changes' | 'all' | 'mixed';
+  readonly from: string;
+  readonly to: string;
+  /** What limits the answer. */
+  readonly notes: readonly string[];
   /** Why the records should not be trusted as they are; null where they were verified. */
   readonly warning: string | null;
 };
@@ -488,6 +625,65 @@ export type ListAlertsAnswer = {
   readonly warning: string | null;
 };
 
+/** What `listAlertRules` answers. */
+export type ListAlertRulesAnswer = {
+  /** The rules. */
+  readonly rules: readonly ({
+    readonly id: string;
+    readonly title: string;
+    readonly type: string;
+    readonly severity: string;
+    /** What is measured. */
+    readonly measure: { readonly [name: string]: unknown };
+    /** When it is raised. */
+    readonly condition: { readonly [name: string]: unknown };
+    /** Events of so long are measured. */
+    readonly windowMs: number;
+    /** How long the condition must hold. */
+    readonly forMs: number;
+    /** Page below docs/runbooks, without its ending. */
+    readonly runbook: string;
+  } & { readonly [name: string]: unknown })[];
+};
+
+/** What `evaluateAlerts` is asked. */
+export type EvaluateAlertsInput = {
+  /** From this time on: a date (2020-03-16), a time (2020-03-16T14:30:00Z; UTC unless it has a zone) or how far back (15m, 24h, 7d). */
+  readonly since?: string | undefined;
+  /** Up to and including this time. */
+  readonly until?: string | undefined;
+  /** Only what this rule raises; may be repeated. */
+  readonly rule?: readonly string[] | undefined;
+};
+
+/** What `evaluateAlerts` answers. */
+export type EvaluateAlertsAnswer = {
+  /** Records that the rules saw. */
+  readonly records: number;
+  /** Ids of the rules that were asked for. */
+  readonly rules: readonly string[];
+  /** What was raised, in that order. */
+  readonly alerts: readonly {
+    readonly raised_at: string;
+    /** Null where it stood at the end. */
+    readonly resolved_at: string | null;
+    readonly rule: string;
+    readonly type: string;
+    readonly severity: string;
+    readonly title: string;
+    readonly message: string;
+    readonly service: string;
+    /** What it is about. */
+    readonly group?: { readonly [name: string]: string } | undefined;
+    /** The measured value. */
+    readonly value?: number | undefined;
+    /** Record ids of the newest events behind it. */
+    readonly events: readonly string[];
+  }[];
+  /** Why the records should not be trusted as they are; null where they were verified. */
+  readonly warning: string | null;
+};
+
 /** What `getStatus` answers. */
 export type GetStatusAnswer = {
   /** How each stream stands. */
@@ -499,12 +695,34 @@ export type GetStatusAnswer = {
   readonly integrity: Integrity;
 };
 
+/** What `verify` is asked. */
+export type VerifyInput = {
+  /** A verifier key as verifier.vkey has it, name+hash+key, so that it need not be the one beside the trail; may be repeated. */
+  readonly vkey?: readonly string[] | undefined;
+  /** Whether an unsigned tail, an open stream and a torn last line are findings, too. */
+  readonly strict?: boolean | undefined;
+  /** Whether each snapshot of the risk state is compared with what the events before it come to. */
+  readonly semantic?: boolean | undefined;
+};
+
 /** What `verify` answers. */
 export type VerifyAnswer = {
   readonly ok: boolean;
   readonly keySource: string;
   /** What was found of each stream. */
   readonly streams: readonly { readonly [name: string]: unknown }[];
+  /** With semantic: what comparing the snapshots came to. */
+  readonly semantic?:
+    | {
+        readonly ok: boolean;
+        /** Snapshots that were compared. */
+        readonly compared: number;
+        /** Snapshots that disagree. */
+        readonly findings: readonly { readonly [name: string]: unknown }[];
+        /** Events of a newer version, which could not be folded. */
+        readonly unreadable: number;
+      }
+    | undefined;
 };
 
 /** What `proveRecord` is asked. */
@@ -513,6 +731,8 @@ export type ProveRecordInput = {
   readonly stream?: string | undefined;
   /** Size of the checkpoint to lead to; the newest unless given. */
   readonly size?: number | undefined;
+  /** A verifier key as verifier.vkey has it, name+hash+key, so that it need not be the one beside the trail; may be repeated. */
+  readonly vkey?: readonly string[] | undefined;
   /** audit.record.id, or the sequence number. */
   readonly record: string;
 };
@@ -530,6 +750,51 @@ export type ProveRecordAnswer = {
   readonly proof: string;
   /** Content of the file *.json: the record’s canonical text. */
   readonly record: string;
+};
+
+/** What `proveConsistency` is asked. */
+export type ProveConsistencyInput = {
+  /** A checkpoint: its size, newest, or the text of one that was kept elsewhere. */
+  readonly old: string;
+  /** A checkpoint: its size, newest, or the text of one that was kept elsewhere. */
+  readonly new?: string | undefined;
+  /** audit.stream or its UUID, where a size may be of several. */
+  readonly stream?: string | undefined;
+  /** A verifier key as verifier.vkey has it, name+hash+key, so that it need not be the one beside the trail; may be repeated. */
+  readonly vkey?: readonly string[] | undefined;
+};
+
+/** What `proveConsistency` answers. */
+export type ProveConsistencyAnswer = {
+  readonly stream: string;
+  /** Size of the older checkpoint. */
+  readonly old_size: number;
+  /** Size of the newer one. */
+  readonly new_size: number;
+  /** Content of the file *.consistency-proof. */
+  readonly proof: string;
+};
+
+/** What `listKeys` answers. */
+export type ListKeysAnswer = {
+  /** The keys, newest first. */
+  readonly keys: readonly {
+    /** name+hash+key, as vkey takes it. */
+    readonly vkey: string;
+    /** Whether it is the one that signs now. */
+    readonly signs: boolean;
+  }[];
+  /** The statements by which one key follows another. */
+  readonly handovers: readonly {
+    /** Name of the statement. */
+    readonly file: string;
+    /** When it was made. */
+    readonly time: string | null;
+    /** The key that hands over. */
+    readonly old_vkey: string | null;
+    /** The key that follows; null where not both signed. */
+    readonly new_vkey: string | null;
+  }[];
 };
 
 /** What `listCatalogue` is asked. */
@@ -707,6 +972,20 @@ export type GetHealthAnswer = {
   readonly integrity?: Integrity | undefined;
   /** What an operator should look at. */
   readonly concerns?: readonly string[] | undefined;
+};
+
+/** What `getDoctor` answers. */
+export type GetDoctorAnswer = {
+  /** The worst of them. */
+  readonly status: 'ok' | 'warn' | 'fail';
+  /** The checks. */
+  readonly checks: readonly {
+    readonly name: string;
+    readonly status: 'ok' | 'warn' | 'fail';
+    readonly found: string;
+    /** What to do about it; absent where all is well. */
+    readonly fix?: string | undefined;
+  }[];
 };
 
 /** What `tail` is asked. */
@@ -888,6 +1167,17 @@ export class RiskTrailClient {
     );
   }
 
+  /** Orders whose outcome nobody recorded: they may stand at the venue. */
+  listUnsettledOrders(options: CallOptions = {}): Promise<ListUnsettledOrdersAnswer> {
+    return this.#json<ListUnsettledOrdersAnswer>(
+      'GET',
+      '/v1/reconcile-orders',
+      {},
+      { path: [], query: [], hasBody: false },
+      options,
+    );
+  }
+
   /** What differs between the state at two moments. */
   getStateDiff(input: GetStateDiffInput, options: CallOptions = {}): Promise<GetStateDiffAnswer> {
     return this.#json<GetStateDiffAnswer>(
@@ -895,6 +1185,39 @@ export class RiskTrailClient {
       '/v1/state/diff',
       input,
       { path: [], query: ['from', 'to', 'layer'], hasBody: false },
+      options,
+    );
+  }
+
+  /** What would have come of other parameters, beside what was recorded. Answers under other parameters are exact where the trail was recorded with recordInputs all, else bounds. It is made in a thread of its own, within bounds of time and memory; who goes away ends it. */
+  replay(input: ReplayInput, options: CallOptions = {}): Promise<ReplayAnswer> {
+    return this.#json<ReplayAnswer>(
+      'GET',
+      '/v1/replay',
+      input,
+      { path: [], query: ['set', 'from', 'to', 'limit'], hasBody: false },
+      options,
+    );
+  }
+
+  /** Does every recorded decision follow from the recorded inputs? */
+  checkReplay(input: CheckReplayInput = {}, options: CallOptions = {}): Promise<CheckReplayAnswer> {
+    return this.#json<CheckReplayAnswer>(
+      'GET',
+      '/v1/replay/check',
+      input,
+      { path: [], query: ['from', 'to'], hasBody: false },
+      options,
+    );
+  }
+
+  /** The figures of a replay for every combination of one or two parameters’ values. Answers under other parameters are exact where the trail was recorded with recordInputs all, else bounds. It is made in a thread of its own, within bounds of time and memory; who goes away ends it. The page with its heat maps is /replay/sweep. */
+  sweepReplay(input: SweepReplayInput, options: CallOptions = {}): Promise<SweepReplayAnswer> {
+    return this.#json<SweepReplayAnswer>(
+      'GET',
+      '/v1/replay/sweep',
+      input,
+      { path: [], query: ['sweep', 'set', 'from', 'to'], hasBody: false },
       options,
     );
   }
@@ -943,14 +1266,42 @@ export class RiskTrailClient {
     );
   }
 
+  /** The rules of alerts, with the thresholds that the server was started with. */
+  listAlertRules(options: CallOptions = {}): Promise<ListAlertRulesAnswer> {
+    return this.#json<ListAlertRulesAnswer>(
+      'GET',
+      '/v1/alerts/rules',
+      {},
+      { path: [], query: [], hasBody: false },
+      options,
+    );
+  }
+
+  /** What the rules raise over the records of the trail, each at its own time. It is made in a thread of its own, within bounds of time and memory; who goes away ends it. */
+  evaluateAlerts(input: EvaluateAlertsInput = {}, options: CallOptions = {}): Promise<EvaluateAlertsAnswer> {
+    return this.#json<EvaluateAlertsAnswer>(
+      'GET',
+      '/v1/alerts/evaluate',
+      input,
+      { path: [], query: ['since', 'until', 'rule'], hasBody: false },
+      options,
+    );
+  }
+
   /** How the trail stands: what is signed, shipped, waiting or refused. */
   getStatus(options: CallOptions = {}): Promise<GetStatusAnswer> {
     return this.#json<GetStatusAnswer>('GET', '/v1/status', {}, { path: [], query: [], hasBody: false }, options);
   }
 
-  /** Is the trail whole, unchanged and signed? The whole trail is read, unless it was and nothing has changed since. The keys are those beside the trail: risktrail verify takes others. */
-  verify(options: CallOptions = {}): Promise<VerifyAnswer> {
-    return this.#json<VerifyAnswer>('GET', '/v1/verify', {}, { path: [], query: [], hasBody: false }, options);
+  /** Is the trail whole, unchanged and signed? The whole trail is read, unless it was and nothing has changed since. The keys are those beside the trail, unless vkey gives others. */
+  verify(input: VerifyInput = {}, options: CallOptions = {}): Promise<VerifyAnswer> {
+    return this.#json<VerifyAnswer>(
+      'GET',
+      '/v1/verify',
+      input,
+      { path: [], query: ['vkey', 'strict', 'semantic'], hasBody: false },
+      options,
+    );
   }
 
   /** The proof that a record is in the trail, for somebody who does not have the trail. */
@@ -959,9 +1310,25 @@ export class RiskTrailClient {
       'GET',
       '/v1/prove/{record}',
       input,
-      { path: ['record'], query: ['stream', 'size'], hasBody: false },
+      { path: ['record'], query: ['stream', 'size', 'vkey'], hasBody: false },
       options,
     );
+  }
+
+  /** The proof that a newer checkpoint goes on from an older one: nothing below the older was changed or removed. */
+  proveConsistency(input: ProveConsistencyInput, options: CallOptions = {}): Promise<ProveConsistencyAnswer> {
+    return this.#json<ProveConsistencyAnswer>(
+      'GET',
+      '/v1/consistency',
+      input,
+      { path: [], query: ['old', 'new', 'stream', 'vkey'], hasBody: false },
+      options,
+    );
+  }
+
+  /** The verifier keys of the data directory, newest first, and how they follow one another. They are public. A key that comes from the same place as the trail shows that it is consistent with itself, not who signed it. */
+  listKeys(options: CallOptions = {}): Promise<ListKeysAnswer> {
+    return this.#json<ListKeysAnswer>('GET', '/v1/keys', {}, { path: [], query: [], hasBody: false }, options);
   }
 
   /** The events of the catalogue. */
@@ -1074,6 +1441,11 @@ export class RiskTrailClient {
   /** Figures of the trail, the risk layers and the server, for Prometheus. */
   getMetrics(options: CallOptions = {}): Promise<string> {
     return this.#text('GET', '/metrics', {}, { path: [], query: [], hasBody: false }, options);
+  }
+
+  /** Whether this machine and the data directory are as they should be, and what to do where not. No other host is asked: risktrail doctor asks the servers behind the trail. */
+  getDoctor(options: CallOptions = {}): Promise<GetDoctorAnswer> {
+    return this.#json<GetDoctorAnswer>('GET', '/v1/doctor', {}, { path: [], query: [], hasBody: false }, options);
   }
 
   /** New records as they are written: server-sent events named record. Each event has the record as JSON, and an id to go on from: give it as Last-Event-ID, as browsers do by themselves, and what was written meanwhile comes first. */

@@ -1,16 +1,19 @@
 /** The server as a whole: routes, guards, problem details and the OpenAPI document, not listening yet. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AlertRule } from '../alerting/rule.ts';
 import { nearest } from '../core/options.ts';
 import { VERSION } from '../version.ts';
 import { addExactBodies } from './exact-body.ts';
 import { loadServerModules } from './modules.ts';
 import { PROBLEM_TYPE, ProblemError, problemOf } from './problem.ts';
 import { type AlertActs, addAlertRoutes } from './routes/alert-routes.ts';
+import { addAlertRuleRoutes } from './routes/alert-rule-routes.ts';
 import { addAuditRoutes } from './routes/audit-routes.ts';
 import { addEventRoutes } from './routes/event-routes.ts';
 import { addExportRoutes } from './routes/export-routes.ts';
 import { addOperationRoutes } from './routes/operation-routes.ts';
 import { addPageRoutes } from './routes/page-routes.ts';
+import { addReplayRoutes } from './routes/replay-routes.ts';
 import { addReportRoutes } from './routes/report-routes.ts';
 import { addStateRoutes } from './routes/state-routes.ts';
 import { addTailRoutes, type Tails } from './routes/tail-routes.ts';
@@ -34,6 +37,8 @@ export interface ServerApp {
 export interface AppOptions extends GuardOptions {
   /** How what is done about alerts is recorded. */
   readonly acts: AlertActs;
+  /** The rules of alerts. */
+  readonly rules: readonly AlertRule[];
   /** Told of what goes wrong inside, with its stack. */
   onDefect(error: Error): void;
 }
@@ -141,15 +146,17 @@ export async function createApp(context: ServerContext, options: AppOptions): Pr
   return { fastify: app, document: () => app.swagger() as unknown as OpenApiDocument, tails };
 }
 
-function addRoutes(app: FastifyInstance, context: ServerContext, { acts }: AppOptions): Tails {
+function addRoutes(app: FastifyInstance, context: ServerContext, { acts, rules }: AppOptions): Tails {
   addEventRoutes(app, context);
   addExportRoutes(app, context);
   addReportRoutes(app, context);
   addStateRoutes(app, context);
+  addReplayRoutes(app, context);
   addAlertRoutes(app, context, acts);
+  addAlertRuleRoutes(app, context, rules);
   addTrustRoutes(app, context);
   addAuditRoutes(app, context);
-  addOperationRoutes(app, context);
+  addOperationRoutes(app, context, acts.signingKeyFile);
   addPageRoutes(app, context);
   return addTailRoutes(app, context);
 }

@@ -89,25 +89,38 @@ export function addRoute(app: FastifyInstance, route: RouteDefinition): void {
   });
 }
 
+/** Says when who asks has gone without waiting for the answer. */
+export function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
 /**
  * Answers a question about the trail as it stands: 304 where the caller has the answer, else the one that is kept or made.
  * @param question all that the answer depends on, besides the trail
+ * @param make makes it, as JSON or text; told by its signal when nobody waits any longer, where `gone` is given
+ * @param gone see {@link goneSignal}
  */
 export async function answerTagged(
   context: ServerContext,
   request: FastifyRequest,
   reply: FastifyReply,
   question: unknown,
-  make: () => Promise<unknown>,
+  make: (stop: AbortSignal) => Promise<unknown>,
   type = JSON_TYPE,
+  gone?: AbortSignal,
 ): Promise<FastifyReply> {
   const { status, detail } = context.integrity.known;
   const tag = entityTag(await context.version(), status, detail, request.routeOptions.url, question);
   reply.header('etag', tag).header('cache-control', 'private, no-cache');
   if (namesTag(request.headers['if-none-match'], tag)) return reply.code(304).send();
-  const text = await context.answers.get(tag, async () => {
-    const made = await make();
+  const answer = async (stop: AbortSignal) => {
+    const made = await make(stop);
     return typeof made === 'string' ? made : JSON.stringify(made);
-  });
+  };
+  const text = await context.answers.get(tag, answer, gone);
   return reply.type(`${type}; charset=utf-8`).send(text);
 }

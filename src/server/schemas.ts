@@ -74,6 +74,30 @@ export const DATE_RANGE: Parameters = {
 
 export const AT: JsonSchema = text(`The moment: ${TIME}.`, { examples: ['2020-03-13T19:23:00Z'] });
 export const LAYER: JsonSchema = list({ type: 'string', enum: STATE_LAYERS }, 'Only this layer; may be repeated.');
+export const FROM: JsonSchema = from(`From this time on: ${TIME}.`);
+export const TO: JsonSchema = to('Up to and including this time.');
+const PARAMETER = text('', { description: undefined });
+export const REPLAY_SET: JsonSchema = {
+  ...list(
+    PARAMETER,
+    'A parameter that is other than recorded: breaker.<name>.<option>=value, stops.<option>=value, limits.<limit>.<option>=value; may be repeated.',
+  ),
+  examples: [['breaker.broker.failureThreshold=3']],
+};
+export const REPLAY_SWEEP: JsonSchema = {
+  ...list(PARAMETER, 'Values of a parameter: stops.trailingPct=1..5/0.5 (from, to, step) or =1,2,5; once or twice.'),
+  minItems: 1,
+  maxItems: 2,
+  examples: [['stops.activationPct=1..3/1']],
+};
+export const RULE_IDS: JsonSchema = {
+  ...list(PARAMETER, 'Only what this rule raises; may be repeated.'),
+  examples: [['trading_halted']],
+};
+export const VERIFIER_KEYS: JsonSchema = list(
+  text('', { description: undefined, pattern: '^[^\\s+]+\\+[0-9a-f]{8}\\+[A-Za-z0-9+/=]+$' }),
+  'A verifier key as verifier.vkey has it, name+hash+key, so that it need not be the one beside the trail; may be repeated.',
+);
 export const TEXT = text;
 export const FLAG = flag;
 
@@ -141,6 +165,20 @@ export const COMPONENTS: readonly (JsonSchema & { readonly $id: string })[] = [
     },
   },
 ];
+
+const CHECK_STATUS: JsonSchema = { type: 'string', enum: ['ok', 'warn', 'fail'] };
+const PARAMETERS: JsonSchema = {
+  type: 'object',
+  additionalProperties: { type: ['number', 'string', 'boolean', 'null'] },
+  description: 'Values by their parameters.',
+};
+const RECORD_INPUTS: JsonSchema = { type: 'string', enum: ['changes', 'all', 'mixed'] };
+const FIGURES: JsonSchema = {
+  type: 'object',
+  additionalProperties: { type: 'number' },
+  description:
+    'halts, reductions, halted_minutes, stops_fired, orders_denied, orders_cut, calls_refused, positions_closed, positions_open, result',
+};
 
 /** Schemas of answers. */
 export const ANSWERS = {
@@ -271,6 +309,17 @@ export const ANSWERS = {
       ok: { type: 'boolean' },
       keySource: { type: 'string' },
       streams: list({ type: 'object', additionalProperties: true }, 'What was found of each stream.'),
+      semantic: {
+        type: 'object',
+        required: ['ok', 'compared', 'findings', 'unreadable'],
+        description: 'With semantic: what comparing the snapshots came to.',
+        properties: {
+          ok: { type: 'boolean' },
+          compared: integer('Snapshots that were compared.'),
+          findings: list({ type: 'object', additionalProperties: true }, 'Snapshots that disagree.'),
+          unreadable: integer('Events of a newer version, which could not be folded.'),
+        },
+      },
     },
   },
   status: {
@@ -293,6 +342,217 @@ export const ANSWERS = {
       size: integer('Size of the checkpoint that the proof leads to.'),
       proof: { type: 'string', description: 'Content of the file *.tlog-proof.' },
       record: { type: 'string', description: 'Content of the file *.json: the record’s canonical text.' },
+    },
+  },
+  consistency: {
+    type: 'object',
+    required: ['stream', 'old_size', 'new_size', 'proof'],
+    properties: {
+      stream: { type: 'string' },
+      old_size: integer('Size of the older checkpoint.'),
+      new_size: integer('Size of the newer one.'),
+      proof: { type: 'string', description: 'Content of the file *.consistency-proof.' },
+    },
+  },
+  keys: {
+    type: 'object',
+    required: ['keys', 'handovers'],
+    properties: {
+      keys: list(
+        {
+          type: 'object',
+          required: ['vkey', 'signs'],
+          properties: {
+            vkey: { type: 'string', description: 'name+hash+key, as vkey takes it.' },
+            signs: { type: 'boolean', description: 'Whether it is the one that signs now.' },
+          },
+        },
+        'The keys, newest first.',
+      ),
+      handovers: list(
+        {
+          type: 'object',
+          required: ['file', 'time', 'old_vkey', 'new_vkey'],
+          properties: {
+            file: { type: 'string', description: 'Name of the statement.' },
+            time: nullable('string', 'When it was made.'),
+            old_vkey: nullable('string', 'The key that hands over.'),
+            new_vkey: nullable('string', 'The key that follows; null where not both signed.'),
+          },
+        },
+        'The statements by which one key follows another.',
+      ),
+    },
+  },
+  doctor: {
+    type: 'object',
+    required: ['status', 'checks'],
+    properties: {
+      status: { ...CHECK_STATUS, description: 'The worst of them.' },
+      checks: list(
+        {
+          type: 'object',
+          required: ['name', 'status', 'found'],
+          properties: {
+            name: { type: 'string' },
+            status: CHECK_STATUS,
+            found: { type: 'string' },
+            fix: { type: 'string', description: 'What to do about it; absent where all is well.' },
+          },
+        },
+        'The checks.',
+      ),
+    },
+  },
+  unsettledOrders: {
+    type: 'object',
+    required: ['orders', 'warning'],
+    properties: {
+      orders: list(
+        {
+          type: 'object',
+          required: ['since', 'service', 'stream', 'outcome', 'record_id'],
+          properties: {
+            since: { type: 'string' },
+            service: { type: 'string' },
+            stream: { type: 'string' },
+            venue: nullable('string', 'Venue.'),
+            symbol: nullable('string', 'Instrument.'),
+            side: nullable('string', 'Side.'),
+            quantity: { type: ['number', 'string', 'null'], description: 'Quantity, as it was recorded.' },
+            price: { type: ['number', 'string', 'null'], description: 'Price, as it was recorded.' },
+            order_id: nullable('string', 'Id of the venue.'),
+            client_order_id: nullable('string', 'Id that was sent along.'),
+            outcome: {
+              type: 'string',
+              enum: ['none', 'unknown'],
+              description: 'none: only the intent was recorded; unknown: no answer came.',
+            },
+            record_id: { type: 'string', description: 'The first record of the order.' },
+          },
+        },
+        'The orders.',
+      ),
+      warning: WARNING,
+    },
+  },
+  replay: {
+    type: 'object',
+    required: ['parameters', 'recorded', 'replayed', 'rows', 'row_count', 'truncated', 'unknown', 'notes', 'warning'],
+    properties: {
+      parameters: PARAMETERS,
+      streams: list({ type: 'string' }, 'Streams that were replayed.'),
+      record_inputs: RECORD_INPUTS,
+      from: { type: 'string' },
+      to: { type: 'string' },
+      recorded: FIGURES,
+      replayed: FIGURES,
+      realised: { type: 'number', description: 'What was recorded as realised with the trades.' },
+      rows: list({ type: 'object', additionalProperties: true }, 'Decisions that come out otherwise, by time.'),
+      row_count: integer('How many there are.'),
+      truncated: { type: 'boolean', description: 'Whether there are more than were asked for.' },
+      unknown: integer('Decisions of which nothing can be known.'),
+      first_difference: nullable('string', 'Time of the first.'),
+      notes: list({ type: 'string' }, 'What limits the answer.'),
+      warning: WARNING,
+    },
+  },
+  replayCheck: {
+    type: 'object',
+    required: ['ok', 'decisions', 'layers', 'inputs', 'taken_over', 'record_inputs', 'differences', 'warning'],
+    properties: {
+      ok: { type: 'boolean', description: 'Whether every decision came out the same.' },
+      decisions: integer('Decisions that were made again.'),
+      layers: { type: 'object', additionalProperties: { type: 'integer' }, description: 'By layer.' },
+      inputs: integer('Inputs that were replayed.'),
+      taken_over: integer('Decisions of which the trail does not hold the input.'),
+      record_inputs: RECORD_INPUTS,
+      differences: list({ type: 'object', additionalProperties: true }, 'The first of each layer.'),
+      warning: WARNING,
+    },
+  },
+  replaySweep: {
+    type: 'object',
+    required: ['axes', 'fixed', 'recorded', 'rows', 'record_inputs', 'from', 'to', 'notes', 'warning'],
+    properties: {
+      axes: list(
+        {
+          type: 'object',
+          required: ['parameter', 'values'],
+          properties: { parameter: { type: 'string' }, values: { type: 'array', items: {} } },
+        },
+        'The axes.',
+      ),
+      fixed: PARAMETERS,
+      recorded: FIGURES,
+      rows: list(
+        {
+          type: 'object',
+          required: ['parameters'],
+          properties: { parameters: PARAMETERS },
+          additionalProperties: true,
+        },
+        'One for each setting.',
+      ),
+      record_inputs: RECORD_INPUTS,
+      from: { type: 'string' },
+      to: { type: 'string' },
+      notes: list({ type: 'string' }, 'What limits the answer.'),
+      warning: WARNING,
+    },
+  },
+  alertRules: {
+    type: 'object',
+    required: ['rules'],
+    properties: {
+      rules: list(
+        {
+          type: 'object',
+          required: ['id', 'title', 'type', 'severity', 'measure', 'condition', 'windowMs', 'forMs', 'runbook'],
+          properties: {
+            id: { type: 'string' },
+            title: { type: 'string' },
+            type: { type: 'string' },
+            severity: { type: 'string' },
+            measure: { type: 'object', additionalProperties: true, description: 'What is measured.' },
+            condition: { type: 'object', additionalProperties: true, description: 'When it is raised.' },
+            windowMs: integer('Events of so long are measured.'),
+            forMs: integer('How long the condition must hold.'),
+            runbook: { type: 'string', description: 'Page below docs/runbooks, without its ending.' },
+          },
+          additionalProperties: true,
+        },
+        'The rules.',
+      ),
+    },
+  },
+  alertEvaluation: {
+    type: 'object',
+    required: ['records', 'rules', 'alerts', 'warning'],
+    properties: {
+      records: integer('Records that the rules saw.'),
+      rules: list({ type: 'string' }, 'Ids of the rules that were asked for.'),
+      alerts: list(
+        {
+          type: 'object',
+          required: ['raised_at', 'resolved_at', 'rule', 'type', 'severity', 'title', 'message', 'service', 'events'],
+          properties: {
+            raised_at: { type: 'string' },
+            resolved_at: nullable('string', 'Null where it stood at the end.'),
+            rule: { type: 'string' },
+            type: { type: 'string' },
+            severity: { type: 'string' },
+            title: { type: 'string' },
+            message: { type: 'string' },
+            service: { type: 'string' },
+            group: { type: 'object', additionalProperties: { type: 'string' }, description: 'What it is about.' },
+            value: { type: 'number', description: 'The measured value.' },
+            events: list({ type: 'string' }, 'Record ids of the newest events behind it.'),
+          },
+        },
+        'What was raised, in that order.',
+      ),
+      warning: WARNING,
     },
   },
   alerts: {

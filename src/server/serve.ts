@@ -1,5 +1,7 @@
 /** Starts and ends a server. */
 import type { AddressInfo } from 'node:net';
+import { readRules } from '../alerting/read-rules.ts';
+import type { AlertRule } from '../alerting/rule.ts';
 import { type Clock, createSystemClock } from '../core/clock.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { type AccessJournal, openAccessJournal } from './access/access-journal.ts';
@@ -28,6 +30,10 @@ export interface ServeOptions {
   /** A look at the files serves so long, in milliseconds. @default 200 */
   readonly freshMs?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** See `OpenTrailOptions.cache`. @default false */
+  readonly cache?: boolean | string | undefined;
+  /** The rules of alerts. @default those that risktrail comes with */
+  readonly rules?: readonly AlertRule[] | undefined;
   /** Masks what a person writes about an alert. @default nothing is masked */
   readonly redact?: ((text: string) => string) | undefined;
   /** Key that signs what is done about alerts; the data directory's own unless given. */
@@ -72,6 +78,7 @@ export async function serveTrail(options: ServeOptions): Promise<RunningServer> 
     limits,
     verifyIntervalMs: options.verifyIntervalMs ?? DEFAULT_VERIFY_INTERVAL_MS,
     freshMs: options.freshMs ?? DEFAULT_FRESH_MS,
+    cache: options.cache,
   });
   const auditDir = tokens === undefined ? undefined : auditDirOf(options);
   const access =
@@ -84,6 +91,7 @@ export async function serveTrail(options: ServeOptions): Promise<RunningServer> 
     const app = await createApp(context, {
       tokens,
       access,
+      rules: options.rules ?? readRules(undefined),
       isOwnHost: hostTest(host, options.allowedHosts ?? []),
       acts: {
         redact: options.redact ?? ((text) => text),

@@ -9,6 +9,8 @@ import { AnswerCache, LongWork, RequestCounts } from './answers.ts';
 import { IntegrityKeeper } from './integrity-keeper.ts';
 import { TrailPages } from './pages/trail-pages.ts';
 import { TrailPieces } from './pages/trail-pieces.ts';
+import { ProblemError } from './problem.ts';
+import { ThreadWork } from './threads/thread-work.ts';
 
 /** Bounds of a server. */
 export interface ServerLimits {
@@ -30,6 +32,10 @@ export interface ServerLimits {
   readonly maxTails: number;
   /** Long questions that run or wait at a time. */
   readonly maxLongQuestions: number;
+  /** Replays, evaluations of alert rules and verifications by given keys that are made at a time, each in a thread of its own. */
+  readonly maxThreads: number;
+  /** Memory of such a thread for JavaScript's objects, in bytes. */
+  readonly threadMemoryBytes: number;
   /** Bytes of the trail that are kept in memory for pages. */
   readonly cacheBytes: number;
 }
@@ -45,6 +51,8 @@ export const DEFAULT_LIMITS: ServerLimits = Object.freeze({
   requestsPerMinute: 30_000,
   maxTails: 32,
   maxLongQuestions: 16,
+  maxThreads: 2,
+  threadMemoryBytes: 1024 * 2 ** 20,
   cacheBytes: 128 * 2 ** 20,
 });
 
@@ -57,6 +65,8 @@ export interface ContextOptions {
   readonly verifyIntervalMs: number;
   /** A look at the files serves so long, in milliseconds. */
   readonly freshMs: number;
+  /** See `OpenTrailOptions.cache`. */
+  readonly cache?: boolean | string | undefined;
 }
 
 /** What one server knows and holds. */
@@ -76,6 +86,10 @@ export class ServerContext {
   readonly integrity: IntegrityKeeper;
   readonly answers = new AnswerCache(32 * 2 ** 20);
   readonly long: LongWork;
+  /** For what takes a processor for long. */
+  readonly threads: ThreadWork;
+  /** For workbooks: one takes much memory, and many at a time have no hurry. */
+  readonly workbooks: ThreadWork;
   readonly counts: RequestCounts;
   readonly #hidden: readonly string[];
 
@@ -96,9 +110,22 @@ export class ServerContext {
     });
     this.pages = new TrailPages(this.pieces, clock);
     const memoryBytes = limits.queryMemoryBytes;
-    this.trail = openTrail(this.recordPaths, { clock, memoryBytes, timeoutMs: limits.questionTimeoutMs });
+    this.trail = openTrail(this.recordPaths, {
+      clock,
+      memoryBytes,
+      timeoutMs: limits.questionTimeoutMs,
+      cache: cacheOf(this.paths, options.cache),
+    });
     this.queries = openTrail(this.recordPaths, { clock, memoryBytes, timeoutMs: limits.queryTimeoutMs });
     this.long = new LongWork(limits.maxLongQuestions, limits.questionTimeoutMs);
+    const threads = {
+      threads: limits.maxThreads,
+      questions: limits.maxLongQuestions,
+      timeoutMs: limits.questionTimeoutMs,
+      memoryBytes: limits.threadMemoryBytes,
+    };
+    this.threads = new ThreadWork(threads);
+    this.workbooks = new ThreadWork({ ...threads, threads: 1 });
     this.counts = new RequestCounts(clock);
     this.integrity = new IntegrityKeeper({
       paths: this.recordPaths,
@@ -106,6 +133,17 @@ export class ServerContext {
       version: () => this.version(),
       intervalMs: options.verifyIntervalMs,
     });
+  }
+
+  /**
+   * The data directory that is served.
+   * @throws ProblemError NO_DATA_DIRECTORY where it is none, but files
+   */
+  get dataDir(): string {
+    const at = this.recordPaths.findIndex((path, index) => path !== this.paths[index]);
+    if (at >= 0) return this.paths[at]!;
+    const remedy = 'Serve the data directory of a service.';
+    throw new ProblemError(409, 'NO_DATA_DIRECTORY', 'what is served is no data directory', { remedy });
   }
 
   /** What the files are like now. */
@@ -120,6 +158,8 @@ export class ServerContext {
 
   async close(): Promise<void> {
     this.integrity.stop();
+    this.threads.close();
+    this.workbooks.close();
     await Promise.all([this.trail.close(), this.queries.close()]);
   }
 }
@@ -128,6 +168,12 @@ export class ServerContext {
 function recordsOf(path: string): string {
   const streams = join(path, 'streams');
   return existsSync(streams) ? streams : path;
+}
+
+/** Where the cache lies that commands over the same data directory keep. */
+function cacheOf(paths: readonly string[], cache: boolean | string | undefined): boolean | string | undefined {
+  const [path] = paths;
+  return cache === true && paths.length === 1 && existsSync(join(path!, 'streams')) ? join(path!, 'cache') : cache;
 }
 
 /** Where the server writes its own trail unless told; undefined where no data directory is served. */

@@ -34,6 +34,8 @@ export interface RebuildOptions {
   readonly below?: number | undefined;
   /** This process's journal goes on with `stream`, and has checked the hashes and roots of its open segment just now. */
   readonly recovered?: boolean | undefined;
+  /** Told of each part that was read, by its bytes as they lie on disk. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
 }
 
 /** More streams than this that each end without a round of snapshots are no trail of ours. */
@@ -51,7 +53,7 @@ async function rebuild(options: RebuildOptions, anchor: string | undefined, dept
   const { dataDir, stream, keys, until, below = Number.POSITIVE_INFINITY } = options;
   const directory = streamDirectory(dataDir, stream.slice(stream.lastIndexOf('/') + 1));
   if (!existsSync(directory)) return nothing(`stream ${stream} is missing`);
-  const tail = new StreamTail(directory, stream, until);
+  const tail = new StreamTail(directory, stream, until, options.onRead);
   const at = await tail.toRound();
   const check = keys === undefined ? undefined : await tail.check(keys, anchor, options.recovered);
   // An earlier round costs no more reading, and shows whether the newest one says what the events come to: they win.

@@ -1,5 +1,5 @@
 /** The tail of a stream, read from its end backwards, and whether it is what was signed. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { storedFrontier } from '../audit/journal/resume-point.ts';
 import { CHECKPOINT_FILE, listSegments, type SegmentFile } from '../audit/journal/segment-files.ts';
 import { CHECKPOINT_EVENT } from '../audit/journal/system-events.ts';
@@ -34,6 +34,7 @@ export class StreamTail {
   soundFrom = Number.POSITIVE_INFINITY;
   readonly #batches: AsyncGenerator<readonly string[], void, undefined>;
   readonly #until: bigint | undefined;
+  readonly #onRead: ((bytes: number) => void) | undefined;
   #ended = false;
   #torn = false;
   /** Index below which rounds were looked for. */
@@ -43,11 +44,13 @@ export class StreamTail {
 
   /**
    * @param until only records up to and at this time, nanoseconds since the epoch; files that begin later are not read
+   * @param onRead told of each part that was read, by its bytes as they lie on disk
    */
-  constructor(directory: string, stream: string, until?: bigint) {
+  constructor(directory: string, stream: string, until?: bigint, onRead?: (bytes: number) => void) {
     this.directory = directory;
     this.stream = stream;
     this.#until = until;
+    this.#onRead = onRead;
     this.#batches = this.#read();
   }
 
@@ -56,8 +59,20 @@ export class StreamTail {
     for (let index = files.length - 1; index >= 0; index--) {
       const file = files[index]!;
       if (index > 0 && this.#until !== undefined && (await startOf(file)) > this.#until) continue;
-      yield* backwardLines(file);
+      for await (const lines of backwardLines(file)) {
+        if (this.#onRead !== undefined) await this.#tell(file, lines, this.#onRead);
+        yield lines;
+      }
     }
+  }
+
+  async #tell(file: SegmentFile, lines: readonly string[], onRead: (bytes: number) => void): Promise<void> {
+    const bytes = file.sealed
+      ? statSync(file.path, { throwIfNoEntry: false })?.size
+      : lines.reduce((sum, one) => sum + one.length + 1, 0);
+    onRead(bytes ?? 0);
+    // Whoever shows how far it is needs a turn.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Whether a record is not later than what is asked for. */

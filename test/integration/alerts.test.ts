@@ -315,7 +315,10 @@ describe('risktrail alerts', () => {
     expect(evaluated.status).toBe(1);
     expect(JSON.parse(evaluated.out.trim())).toMatchObject({ rule: 'order_outcome_unknown', resolved_at: null });
     expect((await run('evaluate', dataDir, '--rule', 'stop_gap')).status).toBe(0);
-    expect((await run('evaluate', dataDir, '--rule', 'stopgap')).err).toContain('did you mean "stop_gap"?');
+    await expect(run('evaluate', dataDir, '--rule', 'stopgap')).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringMatching(/^--rule: .*did you mean "stop_gap"\?/),
+    });
     expect((await run('rules')).out.split('\n')).toHaveLength(25);
   });
 });

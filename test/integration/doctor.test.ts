@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { checkDirectory, checkNode, checkSigningKey } from '../../src/analysis/doctor/machine.ts';
 import { addDoctorCommand } from '../../src/cli/commands/doctor.ts';
-import { checkDirectory, checkNode, checkSigningKey } from '../../src/cli/doctor/machine.ts';
 import { startRiskTrail } from '../../src/index.ts';
 import { runCommand } from '../support/command.ts';
 

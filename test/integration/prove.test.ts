@@ -202,7 +202,7 @@ describe('the proof of consistency', () => {
     expect(await refusal(29, 19)).toContain('the older checkpoint is of size 29');
     expect(await refusal(20)).toContain('CHECKPOINT_NOT_FOUND: there is no signed checkpoint of size 20');
     expect(await refusal({ note: new MadeKey('bot').note(stream.name, 19, Buffer.alloc(32)) })).toContain(
-      'in the file given',
+      'in the note given',
     );
   });
 });

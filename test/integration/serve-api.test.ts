@@ -25,6 +25,8 @@ let server: RunningServer;
 let trail: Trail;
 let client: RiskTrailClient;
 let recordId: string;
+let vkey: string;
+let checkpointSize: number;
 
 beforeAll(async () => {
   demo = join(temporaryDirectory(), 'demo');
@@ -51,6 +53,9 @@ beforeAll(async () => {
   trail = openTrail(demo);
   client = new RiskTrailClient({ baseUrl: server.url });
   recordId = (await client.listEvents({ event: ['trade.exit'], limit: 1 })).records[0]!.record_id!;
+  vkey = (await client.listKeys()).keys[0]!.vkey;
+  const { streams } = await client.getStatus();
+  checkpointSize = (streams[0] as unknown as { checkpoint: { size: number } }).checkpoint.size;
 }, 240_000);
 afterAll(async () => {
   await trail?.close();
@@ -103,12 +108,15 @@ describe('the page docs/api.md', () => {
       .replace('--max-time 1', '--max-time 3');
     const { stdout } = await promisify(execFile)('sh', ['-c', `${asked}${isTail ? ' || true' : ''}`], {
       cwd,
-      env: { PATH: process.env['PATH'], RECORD_ID: recordId, ALERT_ID: 'a1', OTHER_ALERT_ID: 'a2' },
+      env: {
+        ...{ PATH: process.env['PATH'], RECORD_ID: recordId, ALERT_ID: 'a1', OTHER_ALERT_ID: 'a2', VKEY: vkey },
+        CHECKPOINT_SIZE: String(checkpointSize),
+      },
       maxBuffer: 2 ** 26,
     });
     const [, printed, status, type, url] = /^([\s\S]*)\n(\d+) (.*) (http\S+)$/.exec(stdout)!;
     expect([command, status]).toEqual([command, '200']);
-    const method = / -d /.test(command) ? 'post' : 'get';
+    const method = / -d /.test(command) && !/ --get /.test(command) ? 'post' : 'get';
     const { content } = operationOf(method, new URL(url!).pathname).responses['200']!;
     const mediaType = type!.split(';')[0]!;
     expect(Object.keys(content!)).toContain(mediaType);
@@ -263,6 +271,10 @@ describe('the answers', () => {
       '/metrics',
       '/v1/reports/audit',
       '/v1/events/nothing',
+      '/v1/doctor',
+      '/v1/keys',
+      '/v1/replay/check?from=2200-01-01',
+      '/v1/verify?strict=true',
     ]) {
       expect([path, (await ask(server, path)).text.includes(demo)]).toEqual([path, false]);
     }

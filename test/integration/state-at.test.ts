@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkTrailSnapshots } from '../../src/analysis/semantic-check.ts';
 import { stateAt } from '../../src/analysis/state-at.ts';
 import { stateView } from '../../src/analysis/state-view.ts';
+import type { ReadProgress } from '../../src/analysis/trail-query.ts';
 import { createManualClock } from '../../src/core/clock.ts';
 import { startRiskTrail } from '../../src/runtime/start.ts';
 
@@ -52,6 +53,8 @@ async function makeTrail(dataDir: string): Promise<void> {
   await second.trail.close();
 }
 
+type Tell = (progress: ReadProgress) => void;
+
 async function viewAt(path: string, moment?: string) {
   const states = await stateAt([path], moment);
   expect(states).toHaveLength(1);
@@ -88,6 +91,22 @@ describe('the state at a moment', () => {
   });
 
   afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+  it('tells how far its reading has come, of a journal and of other files, and so does the comparison of snapshots', async () => {
+    for (const path of [dataDir, collector]) {
+      for (const read of [
+        (tell: Tell) => stateAt([path], undefined, tell),
+        (tell: Tell) => checkTrailSnapshots([path], tell),
+      ]) {
+        const told: ReadProgress[] = [];
+        await read((progress) => told.push(progress));
+        expect(told.length).toBeGreaterThan(0);
+        expect(told.map(({ bytes }) => bytes)).toEqual(told.map(({ bytes }) => bytes).toSorted((a, b) => a - b));
+        const { bytes, totalBytes } = told.at(-1)!;
+        expect([bytes > 0, bytes <= totalBytes]).toEqual([true, true]);
+      }
+    }
+  });
 
   const open = { breaker: 'OPEN', until: new Date(START + 70_000).toISOString(), limits: [-400, 600] };
 

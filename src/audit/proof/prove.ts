@@ -255,7 +255,7 @@ async function nearestNote({ stream, sequence }: Target, options: TrailOptions):
 
 /** In words. */
 function choiceText(choice: CheckpointChoice): string {
-  return typeof choice === 'number' ? `of size ${choice}` : choice === 'newest' ? 'at all' : 'in the file given';
+  return typeof choice === 'number' ? `of size ${choice}` : choice === 'newest' ? 'at all' : 'in the note given';
 }
 
 /** A note that was given by itself. */

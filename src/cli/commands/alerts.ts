@@ -188,49 +188,25 @@ async function readRulesOf({ settings }: RuleFlags): Promise<readonly AlertRule[
 }
 
 async function evaluate(given: readonly string[], flags: EvaluateFlags, output: Output): Promise<number> {
-  const { evaluateAlerts } = await import('../../analysis/alerts.ts');
+  const { evaluateChosen } = await import('../../analysis/alerts.ts');
   const { parseBound } = await import('../../analysis/time-bound.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
   const { withProgress } = await import('../progress.ts');
   const all = await readRulesOf(flags);
-  const unknown = flags.rule?.find((id) => !all.some((rule) => rule.id === id));
-  if (unknown !== undefined) {
-    const { nearest } = await import('../../core/options.ts');
-    output.note(
-      `risktrail: --rule ${unknown}: no such rule${nearest(
-        unknown,
-        all.map(({ id }) => id),
-      )}`,
-    );
-    return EXIT.usage;
-  }
-  const wanted = all.filter(({ id }) => flags.rule === undefined || flags.rule.includes(id));
-  // Rules that silence are evaluated as well, and not shown.
-  const rules = all.filter((rule) => wanted.includes(rule) || wanted.some((one) => one.silencedBy.includes(rule.id)));
   const clock = createSystemClock();
   const since = flags.since === undefined ? undefined : parseBound('--since', flags.since, 'from', clock);
   const until = flags.until === undefined ? undefined : parseBound('--until', flags.until, 'to', clock);
-  const { alerts, records } = await withProgress('evaluating', clock.monotonic, (onProgress) =>
-    evaluateAlerts(trailPaths(given), rules, { since, until }, onProgress),
+  const { alerts, records, rules } = await withProgress('evaluating', clock.monotonic, (onProgress) =>
+    evaluateChosen(trailPaths(given), all, { only: flags.rule, since, until }, onProgress),
   );
-  const raised = alerts.filter(({ rule }) => wanted.some(({ id }) => id === rule));
-  const status = raised.some(({ resolvedMs }) => resolvedMs === undefined) ? EXIT.finding : EXIT.good;
+  const status = alerts.some((one) => one.resolved_at === null) ? EXIT.finding : EXIT.good;
   if (flags.json) {
-    for (const { raisedMs, resolvedMs, ...alert } of raised) {
-      const resolved = resolvedMs === undefined ? null : iso(resolvedMs);
-      await output.write(`${JSON.stringify({ raised_at: iso(raisedMs), resolved_at: resolved, ...alert })}\n`);
-    }
+    for (const alert of alerts) await output.write(`${JSON.stringify(alert)}\n`);
     return status;
   }
-  const rows = raised.map((one) => [
-    iso(one.raisedMs),
-    one.resolvedMs === undefined ? 'stands' : iso(one.resolvedMs),
-    one.severity,
-    one.rule,
-    one.title,
-  ]);
+  const rows = alerts.map((one) => [one.raised_at, one.resolved_at ?? 'stands', one.severity, one.rule, one.title]);
   await writeTable(['raised', 'resolved', 'severity', 'rule', 'title'], rows, flags, output);
-  output.note(`${rows.length} alerts over ${records.toLocaleString('en')} records by ${wanted.length} rules`);
+  output.note(`${rows.length} alerts over ${records.toLocaleString('en')} records by ${rules.length} rules`);
   return status;
 }
 

@@ -1,6 +1,6 @@
 /** `risktrail doctor`: whether everything that the trail needs is as it should be, and what to do where it isn't. */
 import type { Command } from 'commander';
-import type { Check } from '../doctor/check.ts';
+import type { Check } from '../../analysis/doctor/check.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
@@ -39,7 +39,8 @@ export function addDoctorCommand(program: Command, done: (status: number) => voi
 
 async function doctor(dir: string | undefined, flags: DoctorFlags, output: Output): Promise<number> {
   const checks = await examine(dir, flags);
-  const worst = (['fail', 'warn'] as const).find((status) => checks.some((check) => check.status === status)) ?? 'ok';
+  const { worstOf } = await import('../../analysis/doctor/check.ts');
+  const worst = worstOf(checks);
   const exit = { ok: EXIT.good, warn: EXIT.incomplete, fail: EXIT.finding }[worst];
   process.exitCode = exit;
   if (flags.json) await output.write(`${JSON.stringify({ status: worst, checks }, undefined, 2)}\n`);
@@ -50,20 +51,16 @@ async function doctor(dir: string | undefined, flags: DoctorFlags, output: Outpu
 async function examine(dir: string | undefined, flags: DoctorFlags): Promise<readonly Check[]> {
   const { env } = process;
   const [machine, servers, { createSystemClock }, { readShipperSettings }, { fail, reasonOf }] = await Promise.all([
-    import('../doctor/machine.ts'),
+    import('../../analysis/doctor/machine.ts'),
     import('../doctor/servers.ts'),
     import('../../core/clock.ts'),
     import('../../audit/ship/settings.ts'),
-    import('../doctor/check.ts'),
+    import('../../analysis/doctor/check.ts'),
   ]);
   const clock = createSystemClock();
   const dataDir = trailPaths(dir === undefined ? [] : [dir])[0]!;
   const checks: Check[] = [
-    machine.checkNode(process.versions.node),
-    ...machine.checkDirectory(dataDir, process.getuid?.()),
-    machine.checkSigningKey(dataDir, env['RISKTRAIL_SIGNING_KEY_FILE'] || undefined),
-    machine.checkClock(clock),
-    ...machine.checkTrail(dataDir, clock.now()),
+    ...machine.checkMachine({ dataDir, keyFile: env['RISKTRAIL_SIGNING_KEY_FILE'] || undefined, clock }),
   ];
   try {
     checks.push(await servers.checkEndpoint(readShipperSettings(env)));

@@ -1,6 +1,5 @@
 /** `risktrail reconcile-orders`: orders whose outcome nobody recorded, to be asked of the venue. */
 import type { Command } from 'commander';
-import type { OpenOrder } from '../../risk/open-orders.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trailPaths } from '../paths.ts';
@@ -35,14 +34,13 @@ export function addReconcileOrdersCommand(program: Command, done: (status: numbe
 
 async function reconcileOrders(paths: readonly string[], flags: ReconcileOrdersFlags, output: Output): Promise<number> {
   const { stateAt } = await import('../../analysis/state-at.ts');
+  const { unsettledOrders } = await import('../../analysis/unsettled-orders.ts');
   const { createSystemClock } = await import('../../core/clock.ts');
   const trail = trailPaths(paths);
   const { monotonic } = createSystemClock();
-  const states = await withProgress(`reading ${trail.join(' ')}`, monotonic, () => stateAt(trail));
-  const open = states.flatMap(({ stream, state }) =>
-    state.openOrders.filter(({ status }) => status !== 'placed').map((order) => ({ stream, order })),
+  const rows = await withProgress(`reading ${trail.join(' ')}`, monotonic, async (onProgress) =>
+    unsettledOrders(await stateAt(trail, undefined, onProgress)),
   );
-  const rows = open.map(({ stream, order }) => rowOf(stream, order));
   if (flags.json) await output.write(`${JSON.stringify(rows, undefined, 2)}\n`);
   else if (rows.length === 0) output.note('every order has an outcome');
   else {
@@ -63,21 +61,4 @@ async function reconcileOrders(paths: readonly string[], flags: ReconcileOrdersF
     await output.write(textTable([...names], lines));
   }
   return rows.length === 0 ? EXIT.good : EXIT.finding;
-}
-
-function rowOf(stream: string, order: OpenOrder) {
-  return {
-    since: new Date(order.sinceMs).toISOString(),
-    service: stream.slice(0, stream.lastIndexOf('/')),
-    stream,
-    venue: order.venue ?? null,
-    symbol: order.symbol ?? null,
-    side: order.side ?? null,
-    quantity: order.quantity ?? null,
-    price: order.price ?? null,
-    order_id: order.orderId ?? null,
-    client_order_id: order.clientOrderId ?? null,
-    outcome: order.status === 'intent' ? 'none' : 'unknown',
-    record_id: order.firstRecordId,
-  };
 }

@@ -13,6 +13,9 @@ interface ServeFlags {
   readonly auditDir?: string;
   readonly allowHost?: readonly string[];
   readonly key?: string;
+  readonly cache?: boolean | string;
+  readonly alertSettings?: string;
+  readonly threadMemory: number;
   readonly rate: number;
   readonly memory: number;
   readonly timeout: number;
@@ -56,8 +59,19 @@ export function addServeCommand(program: Command, done: (status: number) => void
     .option('--audit-dir <dir>', "data directory of the server's own trail (default: access in the data directory)")
     .option('--allow-host <name>', 'further name by which the server is reached; may be repeated', gather)
     .option('--key <file>', "key that signs what is done about alerts, where it is not the data directory's own")
+    .option(
+      '--cache [directory]',
+      'keep what reports and explanations need of finished segments (default: cache in the trail’s directory)',
+    )
+    .option('--alert-settings <file>', 'thresholds of the alert rules that are told and evaluated, YAML or JSON')
     .option('--rate <count>', 'requests of one address within a minute, 0 for any number', parseCount(0), 30_000)
     .option('--memory <MiB>', 'memory of each of the two SQL engines', parseCount(64), 512)
+    .option(
+      '--thread-memory <MiB>',
+      'memory of each of the two threads for replays, evaluations and workbooks',
+      parseCount(64),
+      1024,
+    )
     .option('--timeout <seconds>', 'longest SQL query', parseCount(1), 30)
     .option(
       '--verify-every <seconds>',
@@ -80,8 +94,10 @@ export function addServeCommand(program: Command, done: (status: number) => void
 async function serve(given: readonly string[], flags: ServeFlags, output: Output): Promise<number> {
   const { serveTrail } = await import('../../server/serve.ts');
   const { createRedactor } = await import('../../telemetry/redaction.ts');
+  const { loadAlertRules } = await import('../../runtime/alerts.ts');
   const redactor = createRedactor();
   const paths = trailPaths(given);
+  const rules = await loadAlertRules(flags.alertSettings === undefined ? {} : { file: flags.alertSettings });
   // The program's own listener would end the process at once.
   process.removeAllListeners('SIGINT');
   const stopped = new Promise<string>((resolve) => {
@@ -98,7 +114,10 @@ async function serve(given: readonly string[], flags: ServeFlags, output: Output
       requestsPerMinute: flags.rate,
       queryMemoryBytes: flags.memory * 2 ** 20,
       queryTimeoutMs: flags.timeout * 1000,
+      threadMemoryBytes: flags.threadMemory * 2 ** 20,
     },
+    cache: flags.cache,
+    rules,
     verifyIntervalMs: flags.verifyEvery * 1000,
     redact: (text) => redactor.text(text),
     signingKeyFile: flags.key ?? (process.env['RISKTRAIL_SIGNING_KEY_FILE'] || undefined),

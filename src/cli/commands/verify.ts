@@ -97,8 +97,11 @@ async function verify(given: readonly string[], flags: VerifyFlags, output: Outp
 }
 
 async function compareSnapshots(paths: readonly string[]): Promise<SemanticReport> {
+  const { createSystemClock } = await import('../../core/clock.ts');
   const { checkTrailSnapshots } = await import('../../analysis/semantic-check.ts');
-  return checkTrailSnapshots(paths);
+  return withProgress(`comparing the snapshots of ${paths.join(' ')}`, createSystemClock().monotonic, (onProgress) =>
+    checkTrailSnapshots(paths, onProgress),
+  );
 }
 
 /** What was changed outranks what is missing. */

@@ -1,5 +1,5 @@
 /** A request that never throws. */
-import { reasonOf } from './check.ts';
+import { reasonOf } from '../../analysis/doctor/check.ts';
 
 const TIMEOUT_MS = 5000;
 const SHOWN_CHARACTERS = 200;

@@ -1,9 +1,9 @@
 /** What `risktrail doctor` asks of the servers behind the trail. */
 
+import { type Check, fail, ok, reasonOf, warn } from '../../analysis/doctor/check.ts';
 import { createOtlpClient } from '../../audit/ship/otlp-client.ts';
 import { type ShipperSettings, withoutSecrets } from '../../audit/ship/settings.ts';
 import { createSystemClock } from '../../core/clock.ts';
-import { type Check, fail, ok, reasonOf, warn } from './check.ts';
 import { readAnswerOf } from './http.ts';
 
 const PROBE_EVENT = 'risktrail.doctor';

@@ -141,7 +141,7 @@ function addActRoute(
       const who = actorOf(actor, callerOf(request));
       const alert = await context.long.run(() => openAlert(context, id));
       const recordId = await recordAlertAct({
-        dataDir: dataDirOf(context),
+        dataDir: context.dataDir,
         alert,
         act,
         actor: acts.redact(who),
@@ -161,17 +161,6 @@ function actorOf(given: string | undefined, caller: Caller | undefined): string 
     return given === undefined ? caller.name : `${given} (token ${caller.name})`;
   if (given !== undefined) return given;
   throw new RiskTrailError('OPTION_INVALID', { field: 'actor', expected: 'a person’s name', received: 'nothing' });
-}
-
-function dataDirOf(context: ServerContext): string {
-  const at = context.recordPaths.findIndex((path, index) => path !== context.paths[index]);
-  if (at < 0)
-    throw new ProblemError(
-      409,
-      'NO_DATA_DIRECTORY',
-      'what is served is no data directory: nothing can be recorded in it',
-    );
-  return context.paths[at]!;
 }
 
 const PAGE_RECORDS = 1000;

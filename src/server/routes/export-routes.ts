@@ -7,7 +7,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { EXPORT_FORMATS, type ExportFormat } from '../../analysis/export.ts';
 import type { FilterOptions } from '../../analysis/filter.ts';
 import { makeTemporaryDirectory, removeTemporaryDirectory } from '../../analysis/temporary-directory.ts';
-import { addRoute } from '../define-route.ts';
+import { parseBound } from '../../analysis/time-bound.ts';
+import { addRoute, goneSignal } from '../define-route.ts';
 import { readRecordTest } from '../pages/record-test.ts';
 import { FILTERS, TEXT } from '../schemas.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -70,7 +71,7 @@ export async function sendExport(
   name: string,
 ): Promise<FastifyReply> {
   const isText = TEXTS.includes(format);
-  const source = isText ? await textOf(context, format, filter) : await fileOf(context, format, filter);
+  const source = isText ? await textOf(context, format, filter) : await fileOf(context, reply, format, filter);
   reply.raw.once('close', () => source.destroy());
   return reply
     .header('content-disposition', `attachment; filename="${downloadName(name)}"`)
@@ -108,12 +109,13 @@ async function textOf(context: ServerContext, format: ExportFormat, filter: Filt
 }
 
 /** A file that is whole before it is sent, and gone behind it. */
-async function fileOf(context: ServerContext, format: ExportFormat, filter: FilterOptions) {
+async function fileOf(context: ServerContext, reply: FastifyReply, format: ExportFormat, filter: FilterOptions) {
   const directory = await makeTemporaryDirectory('serve');
   const remove = () => removeTemporaryDirectory(directory);
   try {
     const path = join(directory, 'export');
-    await context.long.run(() => context.trail.export(format, path, filter));
+    if (format === 'xlsx') await workbook(context, reply, path, filter);
+    else await context.long.run(() => context.trail.export(format, path, filter));
     const stream = createReadStream(path);
     stream.once('close', () => void remove());
     return stream;
@@ -121,4 +123,15 @@ async function fileOf(context: ServerContext, format: ExportFormat, filter: Filt
     await remove();
     throw error;
   }
+}
+
+/** A workbook is made in memory: in that of a thread, which is given back with it. */
+async function workbook(context: ServerContext, reply: FastifyReply, target: string, filter: FilterOptions) {
+  const { since, until, ...rest } = filter;
+  // How far back is counted from the server's clock.
+  const bound = (text: string | undefined, side: 'from' | 'to', field: string) =>
+    text === undefined ? {} : { [field]: parseBound(field, text, side, context.clock) };
+  const asked = { ...rest, ...bound(since, 'from', 'since'), ...bound(until, 'to', 'until') };
+  const question = { kind: 'workbook', paths: context.recordPaths, filter: asked, target } as const;
+  await context.workbooks.ask(question, goneSignal(reply));
 }

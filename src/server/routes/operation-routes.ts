@@ -1,5 +1,7 @@
-/** `/health` and `/metrics`: for those who watch the server. */
+/** `/health`, `/metrics` and `/v1/doctor`: for those who watch the server. */
 import type { FastifyInstance } from 'fastify';
+import { worstOf } from '../../analysis/doctor/check.ts';
+import { checkMachine } from '../../analysis/doctor/machine.ts';
 import type { StateView } from '../../analysis/state-view.ts';
 import { isRiskTrailError } from '../../core/errors.ts';
 import { VERSION } from '../../version.ts';
@@ -14,8 +16,8 @@ import { statusOf } from './trust-routes.ts';
 /** Prometheus' text format, version 0.0.4. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Adds the routes. */
-export function addOperationRoutes(app: FastifyInstance, context: ServerContext): void {
+/** Adds the routes. @param keyFile key that signs, where it is not the data directory's own */
+export function addOperationRoutes(app: FastifyInstance, context: ServerContext, keyFile: string | undefined): void {
   addRoute(app, {
     method: 'GET',
     url: '/health',
@@ -43,6 +45,28 @@ export function addOperationRoutes(app: FastifyInstance, context: ServerContext)
     answer: { description: 'Prometheus’ text format.', type: 'text/plain' },
     async handle(_request, reply) {
       return reply.type(METRICS_TYPE).send(await metricsText(context));
+    },
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/doctor',
+    operation: 'getDoctor',
+    tag: 'operations',
+    summary: 'Whether this machine and the data directory are as they should be, and what to do where not.',
+    description: 'No other host is asked: risktrail doctor asks the servers behind the trail.',
+    answer: { description: 'The checks.', schema: ANSWERS.doctor },
+    handle() {
+      const dataDir = context.dataDir;
+      const checks = checkMachine({ dataDir, keyFile, clock: context.clock });
+      const hide = (text: string) =>
+        context.hide(keyFile === undefined ? text : text.replaceAll(keyFile, 'the key file'));
+      const hidden = checks.map(({ found, fix, ...check }) => ({
+        ...check,
+        found: hide(found),
+        ...(fix === undefined ? {} : { fix: hide(fix) }),
+      }));
+      return { status: worstOf(checks), checks: hidden };
     },
   });
 }
@@ -105,6 +129,10 @@ async function metricsText(context: ServerContext): Promise<string> {
     // A trail that is empty, or busy, has no state to tell: the figures are absent, not zero.
     if (!isRiskTrailError(error)) throw error;
   }
+  text.add('risktrail_server_threads', 'gauge', 'Threads that answer long questions.', [
+    [{ of: 'questions' }, context.threads.running],
+    [{ of: 'workbooks' }, context.workbooks.running],
+  ]);
   addRequests(text, context.counts);
   return text.toString();
 }

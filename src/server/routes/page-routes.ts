@@ -1,10 +1,11 @@
-/** `/` and `/reports/…`: the pages of `risktrail report --html`, live. They have no script, and fetch nothing. */
+/** `/`, `/reports/…` and `/replay/sweep`: the pages of `risktrail report --html` and `replay --html`, live. They have no script, and fetch nothing. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ReportName, renderPage } from '../../analysis/index.ts';
 import { REPORTS } from '../../analysis/report/types.ts';
-import { answerTagged } from '../define-route.ts';
-import { REPORT_QUERY } from '../schemas.ts';
+import { answerTagged, goneSignal } from '../define-route.ts';
+import { FROM, REPLAY_SET, REPLAY_SWEEP, REPORT_QUERY, TO } from '../schemas.ts';
 import type { ServerContext } from '../server-context.ts';
+import { replayQuestion } from './replay-routes.ts';
 import { boundsOf } from './report-routes.ts';
 
 /** A page has styles and pictures in itself, and nothing else. */
@@ -40,4 +41,13 @@ export function addPageRoutes(app: FastifyInstance, context: ServerContext): voi
   app.get('/reports/:name', { ...hidden, schema: { hide: true, querystring, params } as object }, (request, reply) =>
     page(request, reply, (request.params as { name: ReportName }).name),
   );
+
+  const sweep = { from: FROM, to: TO, sweep: REPLAY_SWEEP, set: REPLAY_SET };
+  const asked = { type: 'object', additionalProperties: false, properties: sweep, required: ['sweep'] };
+  app.get('/replay/sweep', { ...hidden, schema: { hide: true, querystring: asked } as object }, (request, reply) => {
+    reply.header('content-security-policy', CSP);
+    const question = replayQuestion(context, request.query as object, 'sweep', 'html');
+    const make = (stop: AbortSignal) => context.threads.ask(question, stop);
+    return answerTagged(context, request, reply, question, make, 'text/html', goneSignal(reply));
+  });
 }

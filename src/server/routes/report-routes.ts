@@ -1,6 +1,6 @@
 /** `/v1/reports`, `/v1/explain` and `/v1/query`: what the trail comes to. */
 import type { FastifyInstance } from 'fastify';
-import { isTimeOfDay } from '../../analysis/explain-time.ts';
+import { parseMoment } from '../../analysis/explain-time.ts';
 import type { Report, ReportName } from '../../analysis/index.ts';
 import { REPORTS } from '../../analysis/report/types.ts';
 import type { SqlParameters } from '../../analysis/sql/trail-database.ts';
@@ -9,9 +9,7 @@ import { RiskTrailError } from '../../core/errors.ts';
 import { addRoute, answerTagged, JSON_TYPE } from '../define-route.ts';
 import { ANSWERS, AT, FLAG, REPORT_QUERY, TEXT } from '../schemas.ts';
 import type { ServerContext } from '../server-context.ts';
-
-/** Longest answer of a query, in characters. */
-const MAX_ANSWER = 32_000_000;
+import { MAX_ANSWER } from '../threads/questions.ts';
 
 interface ReportQuery {
   readonly from?: string;
@@ -113,8 +111,7 @@ export function addReportRoutes(app: FastifyInstance, context: ServerContext): v
         position?: string;
         verify: boolean;
       };
-      const isOfDay = asked.at === undefined || isTimeOfDay(asked.at);
-      const at = isOfDay ? asked.at : parseBound('at', asked.at!, 'from', context.clock);
+      const at = asked.at === undefined ? undefined : parseMoment('at', asked.at, context.clock);
       return answerTagged(context, request, reply, { ...asked, at }, async () => {
         const explained = await context.long.run(() => context.trail.explain(asked));
         return { ...explained, warning: asked.verify ? null : context.integrity.warning };

@@ -1,8 +1,9 @@
-/** `/v1/state`: breakers, stops, limits, trading state and open orders, now or as they were. */
+/** `/v1/state` and `/v1/reconcile-orders`: breakers, stops, limits, trading state and open orders, now or as they were. */
 import type { FastifyInstance } from 'fastify';
 import { stateAt } from '../../analysis/state-at.ts';
 import { type StateLayer, type StateView, stateView } from '../../analysis/state-view.ts';
 import { parseBound } from '../../analysis/time-bound.ts';
+import { unsettledOrders } from '../../analysis/unsettled-orders.ts';
 import { differences } from '../../core/difference.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { addRoute, answerTagged } from '../define-route.ts';
@@ -37,6 +38,22 @@ export function addStateRoutes(app: FastifyInstance, context: ServerContext): vo
         const streams = await readStates(context, at, asked.layer);
         const warning = streams.length === 0 ? 'there was no trail yet at that time' : context.integrity.warning;
         return { at: at ?? null, streams, warning };
+      });
+    },
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/v1/reconcile-orders',
+    operation: 'listUnsettledOrders',
+    tag: 'state',
+    summary: 'Orders whose outcome nobody recorded: they may stand at the venue.',
+    answer: { description: 'The orders.', schema: ANSWERS.unsettledOrders },
+    tagged: true,
+    handle(request, reply) {
+      return answerTagged(context, request, reply, {}, async () => {
+        const states = await context.long.run(() => stateAt(context.paths));
+        return { orders: unsettledOrders(states), warning: context.integrity.warning };
       });
     },
   });

@@ -1,4 +1,6 @@
-/** One line of `risktrail doctor`. */
+/** What `risktrail doctor` tells: checks, each with what was found and what to do about it. */
+
+/** One line of it. */
 export interface Check {
   readonly name: string;
   readonly status: 'ok' | 'warn' | 'fail';
@@ -20,4 +22,9 @@ export function reasonOf(error: unknown): string {
     /\s*\n\s*/g,
     ' ',
   );
+}
+
+/** What checks come to: the worst of them. */
+export function worstOf(checks: readonly Check[]): Check['status'] {
+  return (['fail', 'warn'] as const).find((status) => checks.some((check) => check.status === status)) ?? 'ok';
 }

@@ -1,9 +1,9 @@
-/** What `risktrail doctor` looks at on this machine: Node, the data directory, the key, the clock, the trail's state. */
+/** What is looked at on this machine for `risktrail doctor`: Node, the data directory, the key, the clock, the trail's state. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { isLate, isUnsigned, LOW_DISK_BYTES, readTrailStatus } from '../../analysis/trail-status.ts';
 import { readSigningKey, SIGNING_KEY_FILE } from '../../audit/journal/keys.ts';
 import type { Clock } from '../../core/clock.ts';
+import { isLate, isUnsigned, LOW_DISK_BYTES, readTrailStatus } from '../trail-status.ts';
 import { type Check, fail, ok, reasonOf, warn } from './check.ts';
 
 const LEAST_NODE = [22, 15] as const;
@@ -11,6 +11,8 @@ const NO_DISK_BYTES = 100_000_000;
 /** Coarser ticks give records of one moment the same time. */
 const COARSE_CLOCK_MS = 1;
 const CLOCK_SAMPLES = 200;
+/** A clock that does not move in so many looks stands still. */
+const MAX_LOOKS = 10_000_000;
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
@@ -95,16 +97,18 @@ export function checkSigningKey(dataDir: string, keyFile: string | undefined): C
 export function checkClock(clock: Clock): Check {
   let finest = Number.POSITIVE_INFINITY;
   let last = clock.now();
-  for (let steps = 0; steps < CLOCK_SAMPLES; ) {
+  for (let steps = 0, looks = 0; steps < CLOCK_SAMPLES && looks < MAX_LOOKS; looks++) {
     const now = clock.now();
     if (now === last) continue;
     if (now > last) finest = Math.min(finest, now - last);
     last = now;
     steps++;
   }
+  const fix = 'look at the host’s clock source: records of one moment get the same time';
+  if (finest === Number.POSITIVE_INFINITY) return warn('Clock', 'it stands still', fix);
   const found = `steps of ${finest < 0.001 ? 'less than 1 µs' : `${(finest * 1000).toFixed(1)} µs`}`;
   if (finest <= COARSE_CLOCK_MS) return ok('Clock', found);
-  return warn('Clock', found, 'look at the host’s clock source: records of one moment get the same time');
+  return warn('Clock', found, fix);
 }
 
 /** What the trail's own files tell: last checkpoint, backlog, whether somebody writes. */
@@ -150,4 +154,23 @@ export function checkTrail(dataDir: string, nowMs: number): readonly Check[] {
     );
   }
   return checks;
+}
+
+/** What one machine is looked at for. */
+export interface MachineOptions {
+  readonly dataDir: string;
+  /** Key that the settings name; the data directory's own unless given. */
+  readonly keyFile: string | undefined;
+  readonly clock: Clock;
+}
+
+/** Everything on this machine that the trail needs. */
+export function checkMachine({ dataDir, keyFile, clock }: MachineOptions): readonly Check[] {
+  return [
+    checkNode(process.versions.node),
+    ...checkDirectory(dataDir, process.getuid?.()),
+    checkSigningKey(dataDir, keyFile),
+    checkClock(clock),
+    ...checkTrail(dataDir, clock.now()),
+  ];
 }
