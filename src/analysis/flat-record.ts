@@ -157,8 +157,8 @@ function categoriesOf(
 ): readonly string[] {
   let categories: readonly string[] = definition?.category ?? [];
   if (definition === undefined) {
-    const family = typeof own === 'string' ? own : familyOf(event);
-    if (family !== null && CATEGORIES.includes(family as Category)) categories = [family];
+    const told = typeof own === 'string' ? own : familyOf(event);
+    categories = (told ?? '').split(',').filter((one) => CATEGORIES.includes(one as Category));
   }
   return severityNumber >= ERROR_NUMBER && !categories.includes('error') ? [...categories, 'error'] : categories;
 }

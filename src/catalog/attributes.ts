@@ -97,7 +97,7 @@ export const ATTRIBUTES = {
   'risk.rule.mode': {
     type: 'string',
     values: ['observe', 'enforce'],
-    brief: 'Whether the rule only records what it would have done.',
+    brief: 'Mode of the order rule that decided: what one that observes denies is sent all the same.',
   },
   'risk.reason': { type: 'string', text: true, brief: 'Why, in words.' },
   'risk.reason.code': { type: 'string', brief: 'Why, as CATEGORY_CONDITION.' },
@@ -380,7 +380,10 @@ export const ATTRIBUTES = {
   'timing.threshold_ms': { type: 'number', unit: 'ms', brief: 'Duration from which it is slow.' },
   'timing.threshold_exceeded': { type: 'boolean', brief: 'Whether it was slow.' },
   'correlation.id': { type: 'string', brief: 'The caller’s correlation id as it was given.' },
-  'event.category': { type: 'string', brief: 'Category of a plain log line.' },
+  'event.category': {
+    type: 'string',
+    brief: 'Category of a plain log line; categories of an event of a service’s own, with commas between them.',
+  },
   sampled: { type: 'boolean', brief: 'False where a foreign sampler dropped the span of this trace.' },
   operation: { type: 'string', brief: 'Operation that was under way.' },
   'retry.count': { type: 'int', brief: 'Attempts so far, the first not counted.' },

@@ -36,6 +36,8 @@ export interface PreparedEvent {
   /** The attributes that this event takes, by name. */
   readonly attributes: Readonly<Record<string, PreparedAttribute | undefined>>;
   readonly required: readonly string[];
+  /** What the record says of an event that its readers don't know: a service's own. */
+  readonly own?: Readonly<Record<string, string>>;
   /** The body over the attributes as they will be recorded, masked ones included. */
   body(attributes: Readonly<Record<string, unknown>>): string;
 }
@@ -172,8 +174,11 @@ export function prepareCatalog(families: readonly { attributes: AttributeTable; 
     events.set(name, prepareEvent(name, definition, table));
   for (const name of STREAM_EVENTS) events.delete(name);
   for (const family of families) {
-    for (const [name, definition] of Object.entries(family.events))
-      events.set(name, prepareEvent(name, definition, table));
+    for (const [name, definition] of Object.entries(family.events)) {
+      const { category, component } = definition;
+      const own = { 'event.category': category.join(','), 'risk.component': component };
+      events.set(name, { ...prepareEvent(name, definition, table), own });
+    }
   }
   return {
     get: (name) => events.get(name),

@@ -260,6 +260,8 @@ export function createEmitter(options: EmitterOptions): Emitter {
           attributes[key] = { ...(contextual[key] as object), ...(attributes[key] as object) };
       }
     }
+    const { own } = event;
+    if (own !== undefined) for (const key in own) attributes[key] ??= own[key];
     if (attributes['audit.coerced'] !== undefined) counts.coerced++;
     if (invalid.length > 0) {
       counts.invalid++;
@@ -299,11 +301,20 @@ export function createEmitter(options: EmitterOptions): Emitter {
       attributes,
       severityNumber: SEVERITY_NUMBERS[severityText] ?? event.severityNumber,
       severityText,
-      body: emission?.body === undefined ? event.body(attributes) : redactor.text(String(emission.body)),
+      body: bodyOf(event, attributes, emission),
       time: toHrTime(timeMs),
       taken: false,
       recorded: false,
     };
+  }
+
+  function bodyOf(
+    event: PreparedEvent,
+    attributes: Record<string, unknown>,
+    emission: EmitOptions | undefined,
+  ): string {
+    if (event.class !== 'audit' && !isSeen(event)) return '';
+    return emission?.body === undefined ? event.body(attributes) : redactor.text(String(emission.body));
   }
 
   /** The event without the caller's options, which could not be used. */

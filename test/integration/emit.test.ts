@@ -1,5 +1,6 @@
 import { context, logs, trace } from '@opentelemetry/api';
 import { describe, expect, it } from 'vitest';
+import { openTrail } from '../../src/analysis/index.ts';
 import { verifyTrail } from '../../src/audit/verify/verify.ts';
 import { STREAM_EVENTS } from '../../src/catalog/events.ts';
 import { createManualClock, defineEvents, getRiskTrail, isRiskTrailError, startRiskTrail } from '../../src/index.ts';
@@ -163,13 +164,22 @@ describe('emit', () => {
       attributes: { 'acme.score': { type: 'number', brief: 'Score.' } },
       events: {
         'acme.rebalanced': { brief: 'Rebalanced', required: ['acme.score'], category: ['strategy'], severity: 'WARN' },
+        'acme.hedged': { brief: 'Hedged', category: ['risk', 'position'], component: 'hedger' },
       },
     });
     const trail = await startTestTrail({ events });
     trail.emit('acme.rebalanced', { 'acme.score': 0.75 });
     (trail as Untyped).emit('acme.rebalanced', { 'acme.score': 'high' });
-    const [good, bad] = (await readBack(trail)).filter((one) => one.event === 'acme.rebalanced');
-    expect(good).toMatchObject({ severity: 'WARN', body: 'Rebalanced', 'acme.score': 0.75 });
+    trail.emit('acme.hedged', {});
+    const records = await readBack(trail);
+    const [good, bad] = records.filter((one) => one.event === 'acme.rebalanced');
+    // Readers don't know the family: the record says what it is.
+    const hedged = records.find((one) => one.event === 'acme.hedged');
+    expect(hedged).toMatchObject({ category: ['risk', 'position'], component: 'hedger' });
+    await using analysis = openTrail(trail.dataDir);
+    const found = await analysis.sql("SELECT event, component FROM events WHERE list_contains(category, 'position')");
+    expect(found.rows).toEqual([['acme.hedged', 'hedger']]);
+    expect(good).toMatchObject({ severity: 'WARN', body: 'Rebalanced', 'acme.score': 0.75, category: ['strategy'] });
     expect(good?.['audit.invalid']).toBeUndefined();
     expect(bad).toMatchObject({ 'acme.score': 'high', 'audit.invalid': ['acme.score'] });
   });

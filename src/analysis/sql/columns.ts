@@ -70,8 +70,8 @@ const CATEGORY_SQL = `CASE WHEN own_category IS NULL THEN
     THEN list_append(own_category, 'error') ELSE own_category END`;
 const OWN_CATEGORY = `coalesce(
     ${mapSql(definitions.map(([event, { category }]) => [event, list(category)] as const))}[coalesce(event, '')],
-    CASE WHEN list_contains(${list(CATEGORIES)}, coalesce(${textOf('event.category')}, ${FAMILY}))
-      THEN [coalesce(${textOf('event.category')}, ${FAMILY})] END)`;
+    list_filter(string_split(coalesce(${textOf('event.category')}, ${FAMILY}), ','),
+      lambda one: list_contains(${list(CATEGORIES)}, one)))`;
 const COMPONENT_SQL = `coalesce(
     ${mapSql(definitions.map(([event, { component }]) => [event, literal(component)] as const))}[coalesce(event, '')],
     ${textOf('risk.component')}, NULLIF(${FAMILY}, ''))`;
