@@ -5,68 +5,13 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { openTrail } from '../src/analysis/index.ts';
+import { MAIN, makeRepeatedDemo, START_NS } from './repeated-demo.ts';
 import { table, temporaryDirectory } from './support.ts';
 
 const RECORDS = Number(process.argv[2] ?? 1_000_000);
-const SEGMENT_BYTES = 10_000_000;
-const NS_BETWEEN = 86_000_000n;
-const START_NS = 1_700_006_400_000_000_000n;
-
-const root = temporaryDirectory();
-const made = spawnSync(process.execPath, [
-  join(import.meta.dirname, '../src/cli/main.ts'),
-  'demo',
-  join(root, 'demo'),
-  '--quiet',
-]);
-if (made.status !== 0) throw new Error(String(made.stderr));
-
-/** Files below a directory, sorted. */
-const filesOf = (directory: string): string[] =>
-  readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.jsonl'))
-    .sort()
-    .map((name) => join(directory, name));
-
-/** The demo's lines again and again, each time as a stream of its own, a record every 86 ms. */
-function multiply(target: string): number {
-  const lines = filesOf(join(root, 'demo')).flatMap((path) => readFileSync(path, 'utf8').trimEnd().split('\n'));
-  const uuid = readdirSync(join(root, 'demo/streams'))[0]!;
-  let count = 0;
-  let bytes = 0;
-  for (let copy = 0; count < RECORDS; copy++) {
-    const own = `${uuid.slice(0, 24)}${String(copy).padStart(12, '0')}`;
-    const folder = join(target, 'streams', own);
-    mkdirSync(folder, { recursive: true });
-    let segment: string[] = [];
-    let size = 0;
-    let first = 0;
-    const flush = (next: number) => {
-      if (segment.length > 0) {
-        const path = join(folder, `${String(first).padStart(20, '0')}.jsonl`);
-        writeFileSync(path, segment.join(''));
-        // As old as what is in it: its writer left.
-        utimesSync(path, Number(START_NS / 1_000_000_000n), Number(START_NS / 1_000_000_000n));
-      }
-      bytes += size;
-      [segment, size, first] = [[], 0, next];
-    };
-    for (const [sequence, line] of lines.slice(0, RECORDS - count).entries()) {
-      const time = `"timeUnixNano":"${START_NS + BigInt(count++) * NS_BETWEEN}"`;
-      const text = `${line.replaceAll(uuid, own).replace(/"timeUnixNano":"\d+"/, time)}\n`;
-      segment.push(text);
-      size += text.length;
-      if (size > SEGMENT_BYTES) flush(sequence + 1);
-    }
-    flush(0);
-  }
-  return bytes;
-}
-
 interface Measured {
   readonly wallS: number;
   readonly cpuS: number;
@@ -110,9 +55,7 @@ for path in sys.argv[1:]:
                         total += value.get('doubleValue', 0) or float(value.get('intValue', 0))
 `;
 
-const target = join(root, 'trail');
-const bytes = multiply(target);
-const files = filesOf(target);
+const { path: target, files, bytes } = makeRepeatedDemo(temporaryDirectory(), RECORDS);
 console.log(`${RECORDS} records, ${(bytes / 1e9).toFixed(2)} GB, ${files.length} segments\n`);
 
 const rows: (string | number)[][] = [];
@@ -152,10 +95,9 @@ const warm = openTrail(target, { cache: true });
 add('daily report with the cache, first', await measure(() => warm.report.daily(range)), '≤ 0.3 s');
 add('daily report with the cache, again', await measure(() => warm.report.daily(range)), '≤ 0.3 s');
 await warm.close();
-const cli = join(import.meta.dirname, '../src/cli/main.ts');
 for (const what of ['while its cache is made', 'another process, with the cache']) {
   const start = performance.now();
-  const { status } = spawnSync(process.execPath, [cli, 'explain', target, '--at', at, '--cache']);
+  const { status } = spawnSync(process.execPath, [MAIN, 'explain', target, '--at', at, '--cache']);
   // 1: of a record that was made again for this trail the hash no longer fits.
   if (status !== 0 && status !== 1) throw new Error(`explain ended with ${status}`);
   rows.push([
@@ -175,17 +117,17 @@ function addProcess(what: string, args: readonly string[], aim: string): void {
 const day = ['--from', range.from, '--to', range.to, '--json'];
 addProcess(
   'risktrail report daily, another process, with the cache',
-  [cli, 'report', 'daily', target, '--cache', ...day],
+  [MAIN, 'report', 'daily', target, '--cache', ...day],
   '',
 );
-addProcess('risktrail state', [cli, 'state', target, '--json'], '≤ 1 s');
-addProcess('risktrail state --at, midway', [cli, 'state', target, '--at', at, '--json'], '≤ 1 s');
+addProcess('risktrail state', [MAIN, 'state', target, '--json'], '≤ 1 s');
+addProcess('risktrail state --at, midway', [MAIN, 'state', target, '--at', at, '--json'], '≤ 1 s');
 const select = `await (await (await (await import('@duckdb/node-api')).DuckDBInstance.create()).connect()).run('SELECT 1')`;
 addProcess('a process that starts DuckDB and asks it SELECT 1', ['--input-type=module', '-e', select], '');
 const correlation = /"correlation\.id","value":\{"stringValue":"([^"]+)"/.exec(readFileSync(files[0]!, 'utf8'))?.[1];
 if (correlation !== undefined) {
   const start = performance.now();
-  const child = spawn(process.execPath, [cli, 'events', target, '--correlation', correlation, '--json']);
+  const child = spawn(process.execPath, [MAIN, 'events', target, '--correlation', correlation, '--json']);
   await once(child.stdout, 'data');
   rows.push(['events --correlation, first line', (performance.now() - start) / 1000, '', '≤ 0.5 s']);
   child.kill();

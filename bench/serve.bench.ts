@@ -4,68 +4,15 @@
  * client, which sends 200 requests a second whether or not the ones before were answered (an open loop): a late answer counts
  * from when its request was due.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { MAIN, makeRepeatedDemo, START_NS } from './repeated-demo.ts';
 import { quantile, table, temporaryDirectory } from './support.ts';
 
-const MAIN = join(import.meta.dirname, '../src/cli/main.ts');
-const SEGMENT_BYTES = 10_000_000;
-const NS_BETWEEN = 86_000_000n;
-const START_NS = 1_700_006_400_000_000_000n;
 const RATE = 200;
-
-/** The demo's lines again and again, each time as a stream of its own, a record every 86 ms. */
-function makeTrail(root: string, records: number): string {
-  const made = spawnSync(process.execPath, [MAIN, 'demo', join(root, 'demo'), '--quiet'], { encoding: 'utf8' });
-  if (made.status !== 0) throw new Error(made.stderr);
-  const streams = join(root, 'demo/streams');
-  const uuid = readdirSync(streams)[0]!;
-  const files = readdirSync(join(streams, uuid)).filter(
-    (name) => name.endsWith('.jsonl') || name.endsWith('.jsonl.zst'),
-  );
-  const lines = files.sort().flatMap((name) => readLines(join(streams, uuid, name)));
-  const target = join(root, 'trail');
-  let count = 0;
-  for (let copy = 0; count < records; copy++) {
-    const own = `${uuid.slice(0, 24)}${String(copy).padStart(12, '0')}`;
-    const folder = join(target, 'streams', own);
-    mkdirSync(folder, { recursive: true });
-    let segment: string[] = [];
-    let size = 0;
-    let first = 0;
-    const flush = (next: number) => {
-      if (segment.length > 0) writeFileSync(join(folder, `${String(first).padStart(20, '0')}.jsonl`), segment.join(''));
-      [segment, size, first] = [[], 0, next];
-    };
-    for (const [sequence, line] of lines.slice(0, records - count).entries()) {
-      const time = `"timeUnixNano":"${START_NS + BigInt(count++) * NS_BETWEEN}"`;
-      const text = `${line.replaceAll(uuid, own).replace(/"timeUnixNano":"\d+"/, time)}\n`;
-      segment.push(text);
-      size += text.length;
-      if (size > SEGMENT_BYTES) flush(sequence + 1);
-    }
-    flush(0);
-  }
-  return target;
-}
-
-function readLines(path: string): string[] {
-  const text = path.endsWith('.zst')
-    ? spawnSync(
-        process.execPath,
-        [
-          '-e',
-          `const z=require('zlib');process.stdout.write(z.zstdDecompressSync(require('fs').readFileSync(${JSON.stringify(path)})))`,
-        ],
-        { maxBuffer: 2 ** 30 },
-      ).stdout.toString('utf8')
-    : readFileSync(path, 'utf8');
-  return text.trimEnd().split('\n');
-}
 
 async function startServer(trail: string): Promise<{ child: ChildProcess; url: string }> {
   const args = [MAIN, 'serve', trail, '--port', '0', '--rate', '0', '--verify-every', '0'];
@@ -158,7 +105,7 @@ async function main(): Promise<void> {
   }
   const records = Number(process.argv[2] ?? 1_000_000);
   const seconds = Number(process.argv[3] ?? 20);
-  const trail = process.env['BENCH_TRAIL'] ?? makeTrail(temporaryDirectory(), records);
+  const trail = process.env['BENCH_TRAIL'] ?? makeRepeatedDemo(temporaryDirectory(), records).path;
   const { child, url } = await startServer(trail);
   const rows: (string | number)[][] = [];
   try {

@@ -1,5 +1,5 @@
 import type { Described } from './dashboard.ts';
-import { count, countByStep, isIn, number, RANGE, records, STATE_WINDOW, STEP, share } from './logql.ts';
+import { count, countByStep, ENFORCED, isIn, number, RANGE, records, STATE_WINDOW, STEP, share } from './logql.ts';
 import { BREAKER_STATES, FEW_ARE_GOOD, thresholds } from './look.ts';
 import { chart, gauges, lines, stat, timeline } from './panels.ts';
 
@@ -21,7 +21,11 @@ const OPENED = {
   where: [isIn('risk.circuit_breaker.state.new', 'OPEN', 'FORCED_OPEN')],
   scopes: ['breaker'],
 } as const;
-const REFUSED = { events: ['risk.circuit_breaker.not_permitted'], scopes: ['breaker'] } as const;
+const REFUSED = {
+  events: ['risk.circuit_breaker.not_permitted'],
+  where: [ENFORCED],
+  scopes: ['breaker'],
+} as const;
 const CALLS = {
   events: [
     'risk.circuit_breaker.success',

@@ -5,6 +5,7 @@ import {
   computed,
   count,
   countByStep,
+  ENFORCED,
   isSet,
   limitNumber,
   NO_GATE,
@@ -19,7 +20,7 @@ import { chart, lines, stat } from './panels.ts';
 const ORDER_SCOPES = ['account', 'strategy', 'symbol'] as const;
 const CHECKS = { events: ['risk.portfolio_limit.check'], scopes: ORDER_SCOPES } as const;
 const NEARNESS = { ...CHECKS, where: [NO_GATE] } as const;
-const DENIALS = { events: ['risk.portfolio_limit.rejection'], scopes: ORDER_SCOPES } as const;
+const DENIALS = { events: ['risk.portfolio_limit.rejection'], where: [ENFORCED], scopes: ORDER_SCOPES } as const;
 /** What carries the lists of every limit. */
 const LISTS = {
   events: ['risk.portfolio_limit.check', 'risk.portfolio_health'],
@@ -106,7 +107,7 @@ export const LIMITS: Described = {
       empty: 'No order was checked in this time',
       width: 8,
       unit: 'short',
-      series: [{ query: count(CHECKS, ['risk.decision']), name: '{{risk_decision}}' }],
+      series: [{ query: count({ ...CHECKS, where: [ENFORCED] }, ['risk.decision']), name: '{{risk_decision}}' }],
     }),
     chart({
       title: 'How full is $limit?',

@@ -92,6 +92,9 @@ function streams({ events = [], where = [] }: Selection): string {
 /** Checks that a limit decided: the gate's own refusals have no share of anything. */
 export const NO_GATE: Where = { attribute: 'risk.limit.type', is: 'not', values: ['trading_state'] };
 
+/** What was enforced: order rules that only observe refuse nothing. */
+export const ENFORCED: Where = { attribute: 'risk.rule.mode', is: 'not', values: ['observe'] };
+
 /** Records as a log query. */
 export function records(selection: Selection): string {
   const { events = [], where = [], scopes = [] } = selection;

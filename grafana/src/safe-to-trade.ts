@@ -1,6 +1,18 @@
 import type { Described } from './dashboard.ts';
 import { linkTo } from './links.ts';
-import { count, countOver, isIn, NO_GATE, newest, number, records, STATE_WINDOW, STEP, withScope } from './logql.ts';
+import {
+  count,
+  countOver,
+  ENFORCED,
+  isIn,
+  NO_GATE,
+  newest,
+  number,
+  records,
+  STATE_WINDOW,
+  STEP,
+  withScope,
+} from './logql.ts';
 import {
   BREAKER_STATES,
   FEW_ARE_GOOD,
@@ -29,6 +41,7 @@ const LIMITS = {
 } as const;
 const REFUSED = {
   events: ['risk.rejection', 'risk.portfolio_limit.rejection', 'risk.circuit_breaker.not_permitted'],
+  where: [ENFORCED],
 } as const;
 const TROUBLE = {
   events: ['audit.degraded', 'audit.record_rejected', 'audit.finding', 'audit.recovered'],

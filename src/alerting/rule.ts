@@ -115,3 +115,16 @@ export interface AlertEvent {
 
 /** A group's attributes and their values, in the order of the rule. */
 export type GroupValues = Readonly<Record<string, string>>;
+
+/** What an alert says, whoever is told of it. */
+export interface AlertStatement {
+  readonly rule: string;
+  readonly type: AlertRule['type'];
+  readonly severity: AlertRule['severity'];
+  readonly title: string;
+  readonly message: string;
+  readonly service: string;
+  readonly group: GroupValues;
+  /** Record ids of the newest events behind it. */
+  readonly events: readonly string[];
+}

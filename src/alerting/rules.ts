@@ -296,7 +296,15 @@ export const ALERT_RULES: readonly AlertRule[] = [
     description: 'Limit {risk.limit.type} of {service} denied an order or was reached {value} times within {window}.',
     type: 'WARNING',
     severity: 'NORMAL',
-    measure: { kind: 'count', of: [{ events: ['risk.portfolio_limit.rejection', 'risk.limit_hit'] }] },
+    measure: {
+      kind: 'count',
+      of: [
+        {
+          events: ['risk.portfolio_limit.rejection', 'risk.limit_hit'],
+          where: [{ attribute: 'risk.rule.mode', is: '!=', value: 'observe' }],
+        },
+      ],
+    },
     windowMs: DAY,
     groupBy: [LIMIT],
     condition: { is: '>', threshold: 10 },

@@ -2,32 +2,25 @@
 
 import { AlertEvaluator } from '../alerting/evaluator.ts';
 import { AlertFold, type AlertRecord } from '../alerting/open-alerts.ts';
-import type { AlertRule, GroupValues } from '../alerting/rule.ts';
+import type { AlertRule, AlertStatement } from '../alerting/rule.ts';
 import { alertText } from '../alerting/text.ts';
 import { openJournal } from '../audit/journal/journal.ts';
 import { SEVERITY_NUMBERS } from '../catalog/define.ts';
 import { EVENTS } from '../catalog/events.ts';
 import { type Clock, hrTimeToNanos, toHrTime } from '../core/clock.ts';
+import { describeValue, RiskTrailError } from '../core/errors.ts';
+import { nearest } from '../core/options.ts';
 import { VERSION } from '../version.ts';
 import type { FlatRecord } from './flat-record.ts';
 import { type QueryOptions, queryTrail } from './trail-query.ts';
 
 /** An alert that rules raise, seen from the end of the trail. */
-export interface EvaluatedAlert {
-  readonly rule: string;
-  readonly type: AlertRule['type'];
-  readonly severity: AlertRule['severity'];
-  readonly title: string;
-  readonly message: string;
-  readonly service: string;
-  readonly group: GroupValues;
+export interface EvaluatedAlert extends AlertStatement {
   /** Epoch milliseconds. */
   readonly raisedMs: number;
   /** Absent where it stood at the end. */
   readonly resolvedMs?: number;
   readonly value: number | undefined;
-  /** Record ids of the newest events behind it. */
-  readonly events: readonly string[];
 }
 
 /** What an evaluation came to. */
@@ -95,6 +88,62 @@ export async function evaluateAlerts(
     }
   }
   return { records, alerts };
+}
+
+/** An alert that rules raise, as `risktrail alerts evaluate --json` and the REST API tell it. */
+export interface ToldAlert extends Omit<EvaluatedAlert, 'raisedMs' | 'resolvedMs'> {
+  readonly raised_at: string;
+  /** Null where it stood at the end. */
+  readonly resolved_at: string | null;
+}
+
+/** What chosen rules raise. */
+export interface ToldEvaluation {
+  readonly records: number;
+  /** Ids of the rules that were asked for. */
+  readonly rules: readonly string[];
+  readonly alerts: readonly ToldAlert[];
+}
+
+/** Which rules are asked for, and over which records. */
+export interface EvaluationChoice {
+  /** Ids; all rules unless given. */
+  readonly only?: readonly string[] | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+/**
+ * {@link evaluateAlerts} for some of the rules. Rules that silence them are evaluated as well, and not told.
+ * @throws RiskTrailError OPTION_INVALID for an id that no rule has, and as `evaluateAlerts`
+ */
+export async function evaluateChosen(
+  paths: readonly string[],
+  all: readonly AlertRule[],
+  { only, since, until }: EvaluationChoice,
+  onProgress?: QueryOptions['onProgress'],
+): Promise<ToldEvaluation> {
+  const ids = all.map(({ id }) => id);
+  const unknown = only?.find((id) => !ids.includes(id));
+  if (unknown !== undefined) {
+    const expected = `the id of a rule${nearest(unknown, ids)}`;
+    throw new RiskTrailError('OPTION_INVALID', { field: '--rule', expected, received: describeValue(unknown) });
+  }
+  const wanted = all.filter(({ id }) => only === undefined || only.includes(id));
+  const rules = all.filter((rule) => wanted.includes(rule) || wanted.some((one) => one.silencedBy.includes(rule.id)));
+  const { records, alerts } = await evaluateAlerts(paths, rules, { since, until }, onProgress);
+  const iso = (ms: number) => new Date(ms).toISOString();
+  return {
+    records,
+    rules: wanted.map(({ id }) => id),
+    alerts: alerts
+      .filter(({ rule }) => wanted.some(({ id }) => id === rule))
+      .map(({ raisedMs, resolvedMs, ...alert }) => ({
+        raised_at: iso(raisedMs),
+        resolved_at: resolvedMs === undefined ? null : iso(resolvedMs),
+        ...alert,
+      })),
+  };
 }
 
 /**

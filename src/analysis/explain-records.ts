@@ -67,10 +67,11 @@ export interface RecordFinder {
   lastTime(): string | undefined;
 }
 
-/** Whether a record is a request that was refused. */
+/** Whether a record is a request that was refused: by more than a rule that only observes. */
 export const isRefused = (one: FlatRecord): boolean =>
-  one.event === 'risk.circuit_breaker.not_permitted' ||
-  (one.event === 'risk.portfolio_limit.check' && one['risk.decision'] === 'deny');
+  (one.event === 'risk.circuit_breaker.not_permitted' ||
+    (one.event === 'risk.portfolio_limit.check' && one['risk.decision'] === 'deny')) &&
+  one['risk.rule.mode'] !== 'observe';
 
 /** What a question asks for, exactly. */
 export function matches(question: IdQuestion, one: FlatRecord): boolean {

@@ -18,7 +18,7 @@ import { factsCache } from './cache/facts-cache.ts';
 import { RecordIndex } from './cache/record-index.ts';
 import { type ExplainTarget, type Explanation, explain } from './explain.ts';
 import { explainMany } from './explain-many.ts';
-import { isTimeOfDay } from './explain-time.ts';
+import { parseMoment } from './explain-time.ts';
 import { type ExportFormat, fileSink, type TextSink, writeCsv, writeJsonLines, writeParquet } from './export.ts';
 import { type FilterOptions, parseFilter, textsOf } from './filter.ts';
 import type { FlatRecord } from './flat-record.ts';
@@ -33,8 +33,8 @@ import {
   sizeOf,
   TrailDatabase,
 } from './sql/trail-database.ts';
-import { parseBound } from './time-bound.ts';
 import { queryTrail } from './trail-query.ts';
+import { writeWhole } from './whole-file.ts';
 import { writeXlsx } from './xlsx.ts';
 
 export type { ExplainStep, ExplainTarget, Explanation } from './explain.ts';
@@ -160,7 +160,7 @@ export class Trail {
         received,
       });
     }
-    const asked = at === undefined || isTimeOfDay(at) ? target : { at: parseBound('--at', at, 'from', this.#clock) };
+    const asked = at === undefined ? target : { at: parseMoment('--at', at, this.#clock) };
     const verified = verify ?? (await this.#bytes()) <= VERIFY_UNASKED_BYTES;
     // What was verified are the segments: an explanation that says so is found in them alone.
     const records = verified ? this.#records : this.#cachedRecords;
@@ -218,18 +218,19 @@ export class Trail {
     if (typeof target !== 'string') return write(records, target);
     // Whatever is wrong with filter or trail shows before the file is touched.
     await records().next();
-    const stream = createWriteStream(target);
-    const failed = new Promise<never>((_, fail) => stream.once('error', fail));
-    try {
-      const count = await Promise.race([write(records, fileSink(stream)), failed]);
-      stream.end();
-      await finished(stream);
-      return count;
-    } catch (error) {
-      stream.destroy();
-      if (isRiskTrailError(error)) throw error;
-      throw new RiskTrailError('FILE_UNREADABLE', { path: target, reason: (error as Error).message }, error);
-    }
+    return writeWhole(target, async (path) => {
+      const stream = createWriteStream(path);
+      const failed = new Promise<never>((_, fail) => stream.once('error', fail));
+      try {
+        const count = await Promise.race([write(records, fileSink(stream)), failed]);
+        stream.end();
+        await finished(stream);
+        return count;
+      } catch (error) {
+        stream.destroy();
+        throw error;
+      }
+    });
   }
 
   /**

@@ -31,9 +31,14 @@ export interface InstrumentationHost {
   knowExchange?(exchange: object): void;
   /**
    * Asked before orders of one call are sent. Never throws.
+   * @param change `edit` where they are changes of orders that are at the venue
    * @returns undefined where nothing stands in front of them
    */
-  checkOrders?(exchange: object, orders: readonly Readonly<Record<string, unknown>>[]): OrderCheck | undefined;
+  checkOrders?(
+    exchange: object,
+    orders: readonly Readonly<Record<string, unknown>>[],
+    change?: 'edit',
+  ): OrderCheck | undefined;
   /** Told of what a read of an exchange showed. Never throws. */
   sawRead?(exchange: object, operation: string, args: readonly unknown[], result: unknown): void;
   readonly settings: {

@@ -1,26 +1,17 @@
 /** Alerts of a running trail, as its service sees them. */
 import type { AlertRecord } from '../alerting/open-alerts.ts';
-import type { AlertRule, GroupValues } from '../alerting/rule.ts';
+import type { AlertRule, AlertStatement } from '../alerting/rule.ts';
 import { boolean, type Check, func, list, object, readOptions, string } from '../core/options.ts';
 import { type DeliveryStats, WEBHOOK_CHECK, type WebhookOptions } from './alerts-webhook.ts';
 
 /** What a webhook and a callback are told. */
-export interface AlertNotice {
+export interface AlertNotice extends AlertStatement {
   readonly status: 'raised' | 'resolved';
   readonly id: string;
-  readonly rule: string;
-  readonly type: AlertRule['type'];
-  readonly severity: AlertRule['severity'];
-  readonly title: string;
-  readonly message: string;
-  readonly service: string;
-  readonly group: GroupValues;
   /** Absent where nothing is left to be measured. */
   readonly value?: number;
   /** Absent where the rule compares with states. */
   readonly threshold?: number;
-  /** Record ids of the newest events behind it. */
-  readonly events: readonly string[];
   /** ISO 8601. */
   readonly time: string;
   readonly topic: string;

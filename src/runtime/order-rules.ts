@@ -1,12 +1,16 @@
 /**
  * Limits, gate and a breaker in front of every order of ccxt, by rules of the settings. Under `observe` what a rule would have
- * done is recorded and nothing else; under `enforce` a refused order is not sent. What only reduces risk always passes.
+ * done is recorded and nothing else; under `enforce` a refused order is not sent. What only reduces risk always passes. Edits
+ * are asked about where they raise an order's quantity or price.
  */
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import type { OrderCheck } from '../instrumentation/host.ts';
+import type { OpenOrders } from '../risk/open-orders.ts';
 import type { LimitOrder } from '../risk/portfolio-limits/portfolio.ts';
 import type { CircuitBreaker, CircuitBreakerOptions, Permit } from './circuit-breaker.ts';
+import type { LayerHost } from './layer-host.ts';
+import { type Attributes, decimal, leftOf, openOrderOf, raisedOf, text } from './order-attributes.ts';
 import { OrderMarket } from './order-market.ts';
 import type { OrderRule, ReadOrderRule } from './order-rules-options.ts';
 import type { LimitDecision, PortfolioLimits, PortfolioLimitsOptions } from './portfolio-limits.ts';
@@ -17,11 +21,12 @@ export interface OrderRulesHost {
   report(error: unknown, where: string): void;
   /** Wall clock, epoch milliseconds. */
   now(): number;
-  circuitBreaker(name: string, options: CircuitBreakerOptions): CircuitBreaker;
-  portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits;
+  /** Orders that the trail knows to be open. */
+  openOrders(): OpenOrders;
+  /** @param within what the layer has in place of the trail's host */
+  circuitBreaker(name: string, options: CircuitBreakerOptions, within: (host: LayerHost) => LayerHost): CircuitBreaker;
+  portfolioLimits(options: PortfolioLimitsOptions, within: (host: LayerHost) => LayerHost): PortfolioLimits;
 }
-
-type Attributes = Readonly<Record<string, unknown>>;
 
 /** What a rule says of an order. */
 interface Verdict {
@@ -41,11 +46,6 @@ const OF_POSITIONS: ReadonlySet<string> = new Set([
 ]);
 
 const WHERE = 'order rules';
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
-const decimal = (value: unknown): number | undefined => {
-  const number = typeof value === 'string' && value !== '' ? Number(value) : value;
-  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
-};
 const isSide = (value: unknown): value is 'buy' | 'sell' => value === 'buy' || value === 'sell';
 
 export class OrderRules {
@@ -60,10 +60,12 @@ export class OrderRules {
 
   /**
    * Asks every rule that the orders fit, before they are sent. Never throws.
-   * @param orders of one call: with the first that is refused none is sent
+   * @param given orders of one call: with the first that is refused none is sent
+   * @param change `edit` where they are changes of orders that are at the venue
    * @returns undefined where no rule is about them
    */
-  check(exchange: object, orders: readonly Attributes[]): OrderCheck | undefined {
+  check(exchange: object, given: readonly Attributes[], change?: 'edit'): OrderCheck | undefined {
+    const orders = change === 'edit' ? this.#raised(given) : given;
     const asked: { rule: Rule; permit: Permit | undefined }[] = [];
     let refusal: RiskTrailError | undefined;
     const refused = new Map<Attributes, Attributes>();
@@ -88,7 +90,8 @@ export class OrderRules {
     if (asked.length === 0) return undefined;
     if (refusal !== undefined) {
       // A probe that was granted to another order of the call is not sent either: it neither succeeds nor fails.
-      for (const order of orders) this.#reject(order, refused.get(order) ?? TOGETHER);
+      // An order whose change is refused stands as it was.
+      if (change !== 'edit') for (const order of orders) this.#reject(order, refused.get(order) ?? TOGETHER);
       return { refusal };
     }
     return {
@@ -96,6 +99,17 @@ export class OrderRules {
         for (const { rule, permit } of asked) rule.came(permit, failed, error);
       },
     };
+  }
+
+  /** Of edits those that raise what may be filled, or its price, as orders of what is left to be filled. Never throws. */
+  #raised(edits: readonly Attributes[]): readonly Attributes[] {
+    try {
+      const open = this.#host.openOrders();
+      return edits.map((edit) => raisedOf(edit, openOrderOf(open, edit))).filter((one) => one !== undefined);
+    } catch (error) {
+      this.#host.report(error, WHERE);
+      return edits;
+    }
   }
 
   #reject(order: Attributes, why: Attributes): void {
@@ -152,18 +166,20 @@ class Rule {
     this.mode = rule.mode;
     const layer = `rule:${rule.name}`;
     const { limits = {}, breaker } = rule;
+    const marked = (trail: LayerHost) => markedHost(trail, rule.mode);
     const observes = rule.mode === 'observe';
     const { dailyLoss, drawdown } = limits;
-    this.#limits = host.portfolioLimits({
+    const given: PortfolioLimitsOptions = {
       ...limits,
       // What only observes demands nothing of the gate.
       ...(observes && dailyLoss !== undefined ? { dailyLoss: { ...dailyLoss, onBreach: 'none' } } : {}),
       ...(observes && drawdown !== undefined ? { drawdown: { ...drawdown, onBreach: 'none' } } : {}),
       name: layer,
-    });
+    };
+    this.#limits = host.portfolioLimits(given, marked);
     if (breaker === undefined) return;
     const onOpen = observes ? 'none' : (breaker.onOpen ?? 'none');
-    this.#breaker = host.circuitBreaker(layer, { ...breaker, onOpen });
+    this.#breaker = host.circuitBreaker(layer, { ...breaker, onOpen }, marked);
   }
 
   fits(order: Attributes): boolean {
@@ -255,10 +271,9 @@ class Rule {
   /** Records what was decided, where it is more than that the order passes. @returns the event's record id */
   tell(order: Attributes, { allowed, code, reason, unknown, checkId }: Verdict): string | undefined {
     if (allowed && unknown.length === 0) return undefined;
-    const { operation: _, ...about } = order;
     return this.#host.emit(
       catalogEvent('risk.order_rule', {
-        ...about,
+        ...order,
         'risk.rule.name': this.name,
         'risk.rule.mode': this.mode,
         'risk.decision': allowed ? 'allow' : 'deny',
@@ -288,9 +303,12 @@ class Rule {
   recorded(name: string, attributes: Attributes): void {
     if (!this.fits(attributes) || attributes['trading.venue'] === undefined) return;
     const { 'trading.symbol': symbol, 'trading.side': side } = attributes;
-    const quantity = decimal(attributes['trading.quantity']);
     const orderId = text(attributes['trading.order.id']);
     const clientOrderId = text(attributes['trading.order.client_id']);
+    const quantity =
+      name === 'order.edited'
+        ? leftOf(attributes, openOrderOf(this.#host.openOrders(), attributes))
+        : decimal(attributes['trading.quantity']);
     const ids = {
       ...(orderId === undefined ? {} : { orderId }),
       ...(clientOrderId === undefined ? {} : { clientOrderId }),
@@ -305,7 +323,7 @@ class Rule {
     const priced = price === undefined || price <= 0 ? {} : { price };
     const market = this.#market(attributes);
     // One without an answer may be at the venue: it counts until something tells its end.
-    const isOpen = name === 'order.placed' || name === 'order.outcome_unknown';
+    const isOpen = name === 'order.placed' || name === 'order.outcome_unknown' || name === 'order.edited';
     if (isOpen && (orderId ?? clientOrderId) !== undefined) {
       const { price: referencePrice } = market.priceOf(symbol);
       const reference = referencePrice === undefined ? {} : { referencePrice };
@@ -335,6 +353,25 @@ class Rule {
   }
 }
 
+/** Events of a rule's layers that tell of an order that was let through or not. */
+const DECISIONS: ReadonlySet<CatalogEvent['name']> = new Set([
+  'risk.portfolio_limit.check',
+  'risk.portfolio_limit.rejection',
+  'risk.circuit_breaker.not_permitted',
+]);
+
+/** A host whose layers say of what they decide whether it was enforced. */
+function markedHost(host: LayerHost, mode: 'observe' | 'enforce'): LayerHost {
+  return {
+    ...host,
+    emit(event) {
+      if (!DECISIONS.has(event.name)) return host.emit(event);
+      const attributes = { ...event.attributes, 'risk.rule.mode': mode };
+      return host.emit({ name: event.name, attributes } as CatalogEvent);
+    },
+  };
+}
+
 const balance = (market: OrderMarket, currency: string | undefined): number | undefined =>
   currency === undefined ? undefined : market.balanceOf(currency);
 
@@ -355,6 +392,7 @@ function orderOf(exchange: object, attributes: Attributes, market: OrderMarket):
     decimal(attributes['trading.quantity']) ??
     (cost === undefined || reference === undefined ? Number.NaN : cost / reference);
   const multiplier = contractSize(exchange, symbol) ?? market.multiplierOf(symbol) ?? (symbol.includes(':') ? null : 1);
+  const orderId = text(attributes['trading.order.id']);
   const clientOrderId = text(attributes['trading.order.client_id']);
   const type = text(attributes['trading.order.type']);
   return {
@@ -365,6 +403,8 @@ function orderOf(exchange: object, attributes: Attributes, market: OrderMarket):
     ...(price === undefined ? {} : { price }),
     ...(reference === undefined ? {} : { referencePrice: reference }),
     ...(seen === undefined || priceTimeMs === undefined ? {} : { priceTimeMs }),
+    // Of an order that is changed what is pending of it is not counted twice.
+    ...(orderId === undefined ? {} : { orderId }),
     ...(clientOrderId === undefined ? {} : { clientOrderId }),
     ...(type === undefined ? {} : { type }),
     venue: String(attributes['trading.venue']),

@@ -29,7 +29,7 @@ import { healthFigures } from './health-figures.ts';
 import { JournalDemand } from './journal-demand.ts';
 import { KillSwitches, POLL_MS } from './kill/kill-switches.ts';
 import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
-import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
+import { createLayerHost, type LayerHost, type TrailLayerHost } from './layer-host.ts';
 import type { OrdersExchange } from './order-lookup.ts';
 import type { OrderRules, OrderRulesHost } from './order-rules.ts';
 import { OrderTracking } from './order-tracking.ts';
@@ -81,6 +81,9 @@ const ROUND_RECORDS = 2000;
 function nameOf(options: { readonly name?: string | undefined }): string {
   return typeof options?.name === 'string' ? options.name : 'default';
 }
+
+/** A layer that has the trail's own host. */
+const asIs = (host: LayerHost): LayerHost => host;
 
 export class RunningTrail implements RiskTrail {
   readonly settings: Settings;
@@ -335,8 +338,9 @@ export class RunningTrail implements RiskTrail {
       emit: (event) => this.#emit(event),
       report: this.#parts.failures.report,
       now: () => this.settings.clock.now(),
-      circuitBreaker: (name, options) => this.circuitBreaker(name, options),
-      portfolioLimits: (options) => this.portfolioLimits(options),
+      openOrders: () => this.#orders.list(),
+      circuitBreaker: (name, options, within) => this.#circuitBreaker(name, options, within),
+      portfolioLimits: (options, within) => this.#portfolioLimits(options, within),
     };
   }
 
@@ -346,8 +350,12 @@ export class RunningTrail implements RiskTrail {
   }
 
   /** Asked by instrumentations before orders are sent. */
-  checkOrders(exchange: object, orders: readonly Readonly<Record<string, unknown>>[]): OrderCheck | undefined {
-    return this.#ended ? undefined : this.#rules?.check(exchange, orders);
+  checkOrders(
+    exchange: object,
+    orders: readonly Readonly<Record<string, unknown>>[],
+    change?: 'edit',
+  ): OrderCheck | undefined {
+    return this.#ended ? undefined : this.#rules?.check(exchange, orders, change);
   }
 
   /** Told by instrumentations of what a read showed. */
@@ -389,6 +397,10 @@ export class RunningTrail implements RiskTrail {
   }
 
   circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker {
+    return this.#circuitBreaker(name, options);
+  }
+
+  #circuitBreaker(name: string, options: CircuitBreakerOptions | undefined, within = asIs): CircuitBreaker {
     if (this.#breakers.has(name)) {
       throw new RiskTrailError('OPTION_INVALID', {
         field: 'circuitBreaker(name)',
@@ -399,7 +411,7 @@ export class RunningTrail implements RiskTrail {
     const from = this.#restored?.layers.breaker(name);
     const terms = { onConfigChange: this.settings.onConfigChange, ageMs: from?.ageMs };
     const breaker = this.#account.breaker(name, options, (host, its) =>
-      createCircuitBreaker(host, name, its, from?.snapshot, terms),
+      createCircuitBreaker(within(host), name, its, from?.snapshot, terms),
     );
     this.#breakers.add(name);
     this.#restored?.layers.take(breakerKey(name));
@@ -414,11 +426,15 @@ export class RunningTrail implements RiskTrail {
   }
 
   portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits {
+    return this.#portfolioLimits(options);
+  }
+
+  #portfolioLimits(options: PortfolioLimitsOptions, within = asIs): PortfolioLimits {
     const set = nameOf(options);
     const from = this.#restored?.layers.limits(set);
     const terms = { ...from, onConfigChange: this.settings.onConfigChange };
     const limits = this.#account.limits(set, options, (host, its) =>
-      createPortfolioLimits(host, its, from?.snapshot, terms),
+      createPortfolioLimits(within(host), its, from?.snapshot, terms),
     );
     this.#restored?.layers.take(limitsKey(set));
     return limits;

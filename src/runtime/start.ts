@@ -143,7 +143,8 @@ async function assemble(settings: Settings): Promise<RunningTrail> {
     journal?.closeSync('start_failed');
     throw error;
   }
-  emitter.bind(telemetry.otelLogger, settings.logProcessors.length > 0);
+  const audience = settings.logProcessors.length > 0 ? 'processors' : telemetry.exporting ? 'exporters' : 'none';
+  emitter.bind(telemetry.otelLogger, audience);
   trail = new RunningTrail({
     settings,
     failures,

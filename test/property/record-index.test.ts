@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hashOf, ID_KIND, idHash, inLine, viewOf } from '../../src/analysis/cache/record-index-hash.ts';
+import { hashOf, ID_KIND, idHash, inLine } from '../../src/analysis/cache/record-index-hash.ts';
 import { IndexPart } from '../../src/analysis/cache/record-index-part.ts';
 import { RecordScanner } from '../../src/analysis/cache/record-index-scan.ts';
+import { viewOf } from '../../src/audit/read/line-text.ts';
 
 const EVENTS = [
   'risk.trading_state_change',
@@ -26,7 +27,7 @@ const IDS = [
 ];
 
 const string = fc.oneof(
-  fc.constantFrom('ACTIVE', 'HALTED', 'global', 'deny', 'allow', 'broker', 'ORD-1', '', 'ä"\\\n'),
+  fc.constantFrom('ACTIVE', 'HALTED', 'global', 'deny', 'allow', 'observe', 'broker', 'ORD-1', '', 'ä"\\\n'),
   fc.string({ unit: 'binary', maxLength: 12 }).map((text) => text.toWellFormed()),
 );
 const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
@@ -52,6 +53,7 @@ const attribute = fc.oneof(
       'audit.stream',
       'risk.scope',
       'risk.decision',
+      'risk.rule.mode',
       'risk.trading_state.new',
       'risk.circuit_breaker.name',
     ),

@@ -7,6 +7,10 @@ import { durationText, type LogqlOptions, labelOf, ruleLogql, SERVICE_LABEL, sho
 export interface DocumentOptions extends LogqlOptions {
   /** How often rules are evaluated. @default 60_000 */
   readonly intervalMs?: number;
+  /** Where `docs/` can be read, as an address: then alerts link to their runbooks. @default none: they name the file */
+  readonly docsUrl?: string | undefined;
+  /** Of Grafana alone: ids of the panels that alerts link to, by rule. @default none: they name the dashboard */
+  readonly panels?: ReadonlyMap<string, number>;
 }
 
 const INTERVAL_MS = 60_000;
@@ -49,12 +53,24 @@ function sentence(template: string, rule: AlertRule, value: string): string {
   return fillTemplate(template, (name) => own[name as 'value'] ?? `{{ $labels.${labelOf(name)} }}`);
 }
 
-function annotations(rule: AlertRule, value: string): Readonly<Record<string, string>> {
+const dashboardUid = ({ dashboard }: AlertRule): string => `risktrail-${dashboard}`;
+
+/** @param dashboard how the dashboard is named: a link in Grafana is another than in a notification */
+function annotations(
+  rule: AlertRule,
+  value: string,
+  { docsUrl }: DocumentOptions,
+  dashboard: Readonly<Record<string, string>> = { dashboard: `/d/${dashboardUid(rule)}` },
+): Readonly<Record<string, string>> {
+  const page = `runbooks/${rule.runbook}.md`;
   return {
     summary: sentence(rule.title, rule, value),
     description: sentence(rule.description, rule, value),
-    runbook: `docs/runbooks/${rule.runbook}.md`,
-    dashboard: `/d/risktrail-${rule.dashboard}`,
+    // By this name it is a button in Grafana, and a link in what Alertmanager sends.
+    ...(docsUrl === undefined
+      ? { runbook: `docs/${page}` }
+      : { runbook_url: `${docsUrl}${docsUrl.endsWith('/') ? '' : '/'}${page}` }),
+    ...dashboard,
   };
 }
 
@@ -76,7 +92,7 @@ export function lokiRules(rules: readonly AlertRule[], options: DocumentOptions 
         expr: ruleLogql(rule, rules, options),
         for: durationText(rule.forMs),
         labels: labels(rule),
-        annotations: annotations(rule, '$value'),
+        annotations: annotations(rule, '$value', options),
       })),
     })),
   };
@@ -107,6 +123,8 @@ export function grafanaRules(rules: readonly AlertRule[], options: DocumentOptio
 function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: DocumentOptions): object {
   const expr = shownLogql(rule, rules, options);
   const { type, params } = threshold(rule);
+  const panel = options.panels?.get(rule.id);
+  const uid = dashboardUid(rule);
   const range = Math.max(Math.ceil(rule.windowMs / 1000), MINUTE_SECONDS);
   return {
     uid: `risktrail-${rule.id.replaceAll('_', '-')}`,
@@ -155,7 +173,14 @@ function grafanaRule(rule: AlertRule, rules: readonly AlertRule[], options: Docu
     noDataState: 'OK',
     execErrState: 'Error',
     for: durationText(rule.forMs),
-    annotations: annotations(rule, '$values.B.Value'),
+    // Links are made of the annotations; the fields are what the panel itself shows the alert's state by.
+    ...(panel === undefined ? {} : { dashboardUid: uid, panelId: panel }),
+    annotations: annotations(
+      rule,
+      '$values.B.Value',
+      options,
+      panel === undefined ? undefined : { __dashboardUid__: uid, __panelId__: String(panel) },
+    ),
     labels: labels(rule),
     isPaused: false,
   };

@@ -1,4 +1,6 @@
 /** Answers what explanations ask, from the index of a trail's files and the lines that it names. */
+
+import { viewOf } from '../../audit/read/line-text.ts';
 import {
   type CheckedRecord,
   checkedRecords,
@@ -12,7 +14,7 @@ import {
 } from '../explain-records.ts';
 import { type FlatRecord, nanosToIso } from '../flat-record.ts';
 import { type FileIdentity, isSameFile, isSealed, type LineReader } from './record-index-file.ts';
-import { hashOf, ID_KIND, type IdKind, idHash, inLine, viewOf } from './record-index-hash.ts';
+import { hashOf, ID_KIND, type IdKind, idHash, inLine } from './record-index-hash.ts';
 import { type IndexPart, MARK, STATE } from './record-index-part.ts';
 
 /** A file with what is known of it. */

@@ -12,9 +12,6 @@ export type IdKind = (typeof ID_KIND)[keyof typeof ID_KIND];
 /** A text as it stands within the quotes of a line of a journal. */
 export const inLine = (text: string): Buffer => Buffer.from(JSON.stringify(text).slice(1, -1));
 
-/** The bytes as something that gives four of them at a time. */
-export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 /** 32 bits of an id: multiplication and shift, four bytes at a time, begun with its kind. */
 export function idHash(kind: IdKind, view: DataView, from: number, to: number): number {
   let hash = Math.imul(0x811c9dc5 ^ kind, 0x01000193);

@@ -26,7 +26,7 @@ interface Header {
 }
 
 /** Version of the form; what is found differently has another. */
-const FORM = `records-1-${endianness().toLowerCase()}`;
+const FORM = `records-2-${endianness().toLowerCase()}`;
 const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 8;
 const ALIGNMENT = 8;

@@ -7,37 +7,44 @@ import type { CloseUp, EquityCurve, PageSource, Scope, StopLife } from './page-t
 import { unitOf } from './periods.ts';
 
 const MAX_STOPS = 1500;
+/** Place of a value in time. */
+const PLACE = `${AT} AS t, sequence AS seq`;
+
+const finite = (rows: string, more = ''): string => `SELECT * FROM (${rows}) WHERE isfinite(v)${more}`;
 
 export async function readPrices(source: PageSource, scope: Scope) {
   const { sql, parameters } = filterOf(scope, ['symbol']);
-  const rows = `SELECT symbol AS k, ${AT} AS t, sequence AS seq,
+  const rows = `SELECT symbol AS k, ${PLACE},
       TRY_CAST(coalesce(attributes['trading.price'], attributes['trading.close']) AS DOUBLE) AS v
     FROM events WHERE event IN ('market.price', 'market.candle_closed') AND symbol IS NOT NULL AND ${within(scope)}${sql}`;
-  const result = await source.sql(stretchSql(`SELECT * FROM (${rows}) WHERE isfinite(v)`, scope), parameters);
+  const result = await source.sql(stretchSql(finite(rows), scope), parameters);
   return byKey(result.rows.map(stretchOf));
 }
 
-const LIFE = ['add', 'activate', 'trigger', 'remove'].map((name) => `'risk.trailing_stop.${name}'`).join(', ');
+type StopEvent = 'add' | 'activate' | 'update' | 'trigger' | 'remove';
+
+/** Condition on the view `stops`: one of these events. */
+const isOf = (...names: readonly StopEvent[]): string =>
+  `event IN (${names.map((name) => `'risk.trailing_stop.${name}'`).join(', ')})`;
+/** Time of the first of these events. */
+const firstOf = (...names: readonly StopEvent[]): string => `min(${AT}) FILTER (${isOf(...names)})`;
+/** A column, at the first event of a kind. */
+const atFirst = (column: string, name: StopEvent): string => `arg_min(${column}, ${AT}) FILTER (${isOf(name)})`;
+const lastOf = (column: string): string => `arg_max(${column}, (${AT}, sequence))`;
+const ofStops = (...names: readonly StopEvent[]): string =>
+  `FROM stops WHERE ${isOf(...names)} AND stop_id IS NOT NULL`;
 
 export async function readStops(source: PageSource, scope: Scope): Promise<{ stops: StopLife[]; leftOut: number }> {
   const { sql, parameters } = filterOf(scope, ['symbol', 'strategy', 'account']);
   // Ticks move a stop outside of any strategy's context: which stops are meant is what their `add` says.
-  const asked =
-    sql === '' ? '' : ` AND stop_id IN (SELECT stop_id FROM stops WHERE event = 'risk.trailing_stop.add'${sql})`;
+  const asked = sql === '' ? '' : ` AND stop_id IN (SELECT stop_id FROM stops WHERE ${isOf('add')}${sql})`;
   const lives = await source.sql(
     `SELECT any_value(symbol), stop_id, any_value(side), stream,
-      min(${AT}) FILTER (event = 'risk.trailing_stop.add') AS added,
-      any_value(entry_price), any_value(hard_stop_price) FILTER (event = 'risk.trailing_stop.add'),
-      min(${AT}) FILTER (event = 'risk.trailing_stop.activate'),
-      arg_min(stop_price, ${AT}) FILTER (event = 'risk.trailing_stop.activate'),
-      min(${AT}) FILTER (event = 'risk.trailing_stop.trigger'),
-      arg_min(current_price, ${AT}) FILTER (event = 'risk.trailing_stop.trigger'),
-      arg_max(stop_price, (${AT}, sequence)) FILTER (stop_price IS NOT NULL),
-      arg_min(gap, ${AT}) FILTER (event = 'risk.trailing_stop.trigger'),
-      arg_min("trigger", ${AT}) FILTER (event = 'risk.trailing_stop.trigger'),
-      min(${AT}) FILTER (event IN ('risk.trailing_stop.trigger', 'risk.trailing_stop.remove')),
-      min(${AT}) AS seen, count(*) OVER () AS stops
-    FROM stops WHERE event IN (${LIFE}, 'risk.trailing_stop.update') AND stop_id IS NOT NULL AND ${within(scope)}${asked}
+      ${firstOf('add')}, any_value(entry_price), any_value(hard_stop_price) FILTER (${isOf('add')}),
+      ${firstOf('activate')}, ${atFirst('stop_price', 'activate')}, ${firstOf('trigger')}, ${atFirst('current_price', 'trigger')},
+      ${lastOf('stop_price')} FILTER (stop_price IS NOT NULL), ${atFirst('gap', 'trigger')}, ${atFirst('"trigger"', 'trigger')},
+      ${firstOf('trigger', 'remove')}, min(${AT}) AS seen, count(*) OVER () AS stops
+    ${ofStops('add', 'activate', 'trigger', 'remove', 'update')} AND ${within(scope)}${asked}
     GROUP BY stop_id, stream ORDER BY seen DESC, stop_id LIMIT ${MAX_STOPS}`,
     parameters,
   );
@@ -45,8 +52,7 @@ export async function readStops(source: PageSource, scope: Scope): Promise<{ sto
   // Levels of stops that are left out are of no use.
   const seen = lives.rows.at(-1)?.[15] ?? scope.fromNs;
   const levels = await source.sql(
-    `SELECT stop_id || '|' || stream, min(${AT}), arg_max(stop_price, (${AT}, sequence)) FROM stops
-     WHERE event IN ('risk.trailing_stop.activate', 'risk.trailing_stop.update') AND stop_id IS NOT NULL AND stop_price IS NOT NULL
+    `SELECT stop_id || '|' || stream, min(${AT}), ${lastOf('stop_price')} ${ofStops('activate', 'update')} AND stop_price IS NOT NULL
        AND ${within(scope)} AND ${AT} >= ${seen}${asked} GROUP BY stop_id, stream, (${AT} - ${scope.fromNs}) // ${width}, event ORDER BY 1, 2`,
     parameters,
   );
@@ -78,6 +84,10 @@ export async function readStops(source: PageSource, scope: Scope): Promise<{ sto
   return { stops: stops.reverse(), leftOut: total - stops.length };
 }
 
+/** Each account's values, one by one. */
+const VALUES = `SELECT coalesce(account_id, '') AS k, ${PLACE}, stream`;
+const SO_FAR = 'OVER (PARTITION BY k ORDER BY t, stream, seq ROWS UNBOUNDED PRECEDING)';
+
 /** Where equity is told, the best source first. */
 const EQUITY = [
   { view: 'events', event: 'account.balance_query', value: `TRY_CAST(attributes['trading.equity'] AS DOUBLE)` },
@@ -92,17 +102,16 @@ export async function readEquity(source: PageSource, scope: Scope, counts: Reado
   const whole = scope.symbol === undefined && scope.strategy === undefined;
   for (const { view, event, value } of whole ? EQUITY : []) {
     if ((counts.get(event) ?? 0) === 0) continue;
-    const rows = `SELECT coalesce(account_id, '') AS k, ${AT} AS t, sequence AS seq, stream, ${value} AS v FROM ${view} WHERE event = '${event}' AND ${within(scope)}${sql}`;
-    const falling = `SELECT *, 1 - v / max(v) OVER (PARTITION BY k ORDER BY t, stream, seq ROWS UNBOUNDED PRECEDING) AS fall
-      FROM (SELECT * FROM (${rows}) WHERE isfinite(v) AND v > 0)`;
+    const rows = `${VALUES}, ${value} AS v FROM ${view} WHERE event = '${event}' AND ${within(scope)}${sql}`;
+    const falling = `SELECT *, 1 - v / max(v) ${SO_FAR} AS fall FROM (${finite(rows, ' AND v > 0')})`;
     const curves = await curvesOf(source, scope, falling, parameters, 'equity', event);
     if (curves.length > 0) return curves;
   }
   const asked = filterOf(scope, ['symbol', 'strategy', 'account']);
-  const rows = `SELECT coalesce(account_id, '') AS k, ${AT} AS t, sequence AS seq, stream,
-      sum(pnl) OVER (PARTITION BY coalesce(account_id, '') ORDER BY ${AT}, stream, sequence ROWS UNBOUNDED PRECEDING) AS v
+  const results = `${VALUES}, pnl
     FROM trades WHERE event IN ('trade.exit', 'trade.partial_exit') AND pnl IS NOT NULL AND ${within(scope)}${asked.sql}`;
-  const falling = `SELECT *, greatest(0, max(v) OVER (PARTITION BY k ORDER BY t, stream, seq ROWS UNBOUNDED PRECEDING)) - v AS fall FROM (${rows})`;
+  const rows = `SELECT *, sum(pnl) ${SO_FAR} AS v FROM (${results})`;
+  const falling = `SELECT *, greatest(0, max(v) ${SO_FAR}) - v AS fall FROM (${rows})`;
   return curvesOf(source, scope, falling, asked.parameters, 'results', 'trade.exit');
 }
 

@@ -55,7 +55,7 @@ export async function readHeat(source: PageSource, scope: Scope): Promise<{ heat
   );
   const denied = await source.sql(
     `SELECT limit_type, ${periodSql(scope.unit)} AS period, count(*) FROM limits
-     WHERE event = 'risk.portfolio_limit.rejection' AND limit_type IS NOT NULL AND ${within(scope)}${sql} GROUP BY ALL ORDER BY 1, 2`,
+     WHERE event = 'risk.portfolio_limit.rejection' AND limit_type IS NOT NULL AND rule_mode IS DISTINCT FROM 'observe' AND ${within(scope)}${sql} GROUP BY ALL ORDER BY 1, 2`,
     parameters,
   );
   const cellOf = new Map<string, HeatCell>();

@@ -47,6 +47,7 @@ const AROUND: ReadonlySet<string> = new Set([
   'risk.component',
   'risk.input',
   'risk.limit.at_ms',
+  'risk.rule.mode',
   'risk.schema.version',
   CONTEXT_ASSUMED,
   'risk.trailing_stop.bar_path',

@@ -206,14 +206,15 @@ function countsOf(chain: RecordedChain): OrderCounts {
   if (known !== undefined) return known;
   const counts: OrderCounts = { denied: 0, cut: 0, calls: 0 };
   for (const step of chain.steps) {
-    if (step.kind === 'check' || step.kind === 'told_check') countOrder(counts, step.recorded);
+    if (step.kind === 'check' || step.kind === 'told_check') countOrder(counts, step.recorded, step.recorded);
     else if (step.kind === 'breaker' && step.permitted === false) counts.calls++;
   }
   recordedCounts.set(chain, counts);
   return counts;
 }
 
-function countOrder(counts: OrderCounts, { decision }: RecordedCheck): void {
+function countOrder(counts: OrderCounts, { decision }: RecordedCheck, { observed }: RecordedCheck): void {
+  if (observed === true) return;
   if (decision === 'deny') counts.denied++;
   if (decision === 'cap') counts.cut++;
 }
@@ -226,7 +227,7 @@ function countOrders(chain: RecordedChain, outcome: Outcome, recorded: Figures, 
     return;
   }
   const own: OrderCounts = { denied: 0, cut: 0, calls: outcome.calls.filter((call) => !call.replayed).length };
-  for (const check of outcome.checks) countOrder(own, check.replayed);
+  for (const check of outcome.checks) countOrder(own, check.replayed, check.recorded);
   replayed.orders(own);
 }
 

@@ -167,7 +167,8 @@ function recordedCheck(attributes: Attributes): RecordedCheck {
   const quantity = Number(
     decision === 'deny' ? 0 : (attributes['risk.limit.capped_quantity'] ?? attributes['trading.quantity'] ?? 0),
   );
-  return { decision, quantity, code: String(attributes['risk.reason.code'] ?? '') };
+  const observed = attributes['risk.rule.mode'] === 'observe' ? ({ observed: true } as const) : {};
+  return { decision, quantity, code: String(attributes['risk.reason.code'] ?? ''), ...observed };
 }
 
 /** The input behind an update; undefined where the update is what came of another one's input. */

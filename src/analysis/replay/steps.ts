@@ -34,6 +34,8 @@ export interface RecordedCheck {
   readonly decision: 'allow' | 'cap' | 'deny';
   readonly quantity: number;
   readonly code: string;
+  /** It was of an order rule that only observes: whatever it says, the order was sent. */
+  readonly observed?: true;
 }
 
 interface StepOf {

@@ -437,7 +437,7 @@ export class ReplayWorld {
 
   #checked(place: Place, set: string, recorded: RecordedCheck, replayed: RecordedCheck, bound: boolean): void {
     const { link } = place;
-    if (link !== undefined) {
+    if (link !== undefined && recorded.observed === undefined) {
       if (replayed.decision === 'deny' && recorded.decision !== 'deny') this.gone.add(link);
       else if (replayed.decision !== 'deny') {
         this.gone.delete(link);

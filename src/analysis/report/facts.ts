@@ -19,6 +19,7 @@ export const FACT_COLUMNS = {
   balance: 'trading.balance',
   close: 'trading.close',
   decision: 'risk.decision',
+  rule_mode: 'risk.rule.mode',
   reason_code: 'risk.reason.code',
   scope: 'risk.scope',
   limit_type: 'risk.limit.type',
@@ -49,6 +50,9 @@ export const FACT_COLUMNS = {
   lost_records: 'audit.degraded.lost_records',
 } as const satisfies Readonly<Record<string, AttributeName>>;
 export type FactColumn = keyof typeof FACT_COLUMNS;
+
+/** Condition on `facts`: nothing that an order rule decided which only observes, and changed nothing by it. */
+export const ENFORCED = "rule_mode IS DISTINCT FROM 'observe'";
 
 /** What a section needs of the facts. */
 export interface FactNeeds {

@@ -1,6 +1,7 @@
 /** Questions that file-based logs leave open: stops against take-profits, what breakers and limits were worth. */
 import { counted, type Metric, mean, share, undefinedMetric } from '../metrics.ts';
 import type { RunQuery } from '../sql/trail-database.ts';
+import { ENFORCED } from './facts.ts';
 import type { Bounds, SectionMaker } from './sections.ts';
 import type { ReportSection } from './types.ts';
 
@@ -110,6 +111,7 @@ export const questions: SectionMaker = {
       'price',
       'quantity',
       'decision',
+      'rule_mode',
       'execution_id',
       'close',
       'new_state',
@@ -136,7 +138,7 @@ export const questions: SectionMaker = {
     const profits = counts.of('trade.take_profit_hit');
     const { rows } = await query(
       `SELECT count(DISTINCT execution_id) FILTER (event IN ('order.intent', 'trade.entry')),
-         count(DISTINCT execution_id) FILTER (event = 'risk.circuit_breaker.not_permitted' OR (event = 'risk.circuit_breaker.state_change' AND new_state = 'OPEN'))
+         count(DISTINCT execution_id) FILTER ((event = 'risk.circuit_breaker.not_permitted' AND ${ENFORCED}) OR (event = 'risk.circuit_breaker.state_change' AND new_state = 'OPEN'))
        FROM facts WHERE ${counts.where('order.intent', 'trade.entry', 'risk.circuit_breaker.not_permitted', 'risk.circuit_breaker.state_change')}`,
     );
     const [executions, hit] = rows[0]!.map(Number) as [number, number];
@@ -179,7 +181,7 @@ async function denied(query: RunQuery): Promise<Readonly<Record<string, Metric>>
   const { rows } = await query(
     `WITH prices AS (SELECT symbol, time_unix_nano // 86400000000000 AS day, arg_max(coalesce(price, close), (time_unix_nano, sequence)) AS last
        FROM facts WHERE event IN ('market.price', 'market.candle_closed', 'order.filled') AND coalesce(price, close) > 0 AND symbol IS NOT NULL GROUP BY ALL),
-     denied AS (SELECT *, time_unix_nano // 86400000000000 AS day FROM facts WHERE event = 'risk.portfolio_limit.check' AND decision = 'deny')
+     denied AS (SELECT *, time_unix_nano // 86400000000000 AS day FROM facts WHERE event = 'risk.portfolio_limit.check' AND decision = 'deny' AND ${ENFORCED})
      SELECT count(*), count(pnl), sum(pnl ORDER BY pnl), min(pnl), sum(pnl ORDER BY pnl) FILTER (pnl < 0), count(*) FILTER (pnl < 0) FROM
        (SELECT (CASE WHEN side = 'buy' THEN last - price ELSE price - last END) * abs(quantity) AS pnl
         FROM denied LEFT JOIN prices USING (symbol, day))`,

@@ -19,7 +19,7 @@ import {
 import type { SqlValue } from '../sql/duckdb.ts';
 import type { RunQuery } from '../sql/trail-database.ts';
 import type { EventCounts } from './event-counts.ts';
-import type { FactNeeds } from './facts.ts';
+import { ENFORCED, type FactNeeds } from './facts.ts';
 import type { ReportSection } from './types.ts';
 
 /** What a section is made from. Rows of `facts` may be of events that no section needs: each query names its own. */
@@ -251,9 +251,11 @@ export const system: SectionMaker = {
 /** The risk layers in numbers. */
 export const risk: SectionMaker = {
   needs: {
-    columns: ['decision', 'gap', 'stop_price', 'new_state', 'new_trading'],
+    columns: ['decision', 'rule_mode', 'gap', 'stop_price', 'new_state', 'new_trading'],
     events: [
       'risk.portfolio_limit.check',
+      'risk.portfolio_limit.rejection',
+      'risk.circuit_breaker.not_permitted',
       'risk.circuit_breaker.state_change',
       'risk.trading_state_change',
       'risk.trailing_stop.trigger',
@@ -264,13 +266,16 @@ export const risk: SectionMaker = {
     const rows = await one(
       query,
       `SELECT ${[
-        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'deny'`, 'denied'),
-        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'cap'`, 'capped'),
+        countIf(`event = 'risk.portfolio_limit.check' AND ${ENFORCED}`, 'checks'),
+        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'deny' AND ${ENFORCED}`, 'denied'),
+        countIf(`event = 'risk.portfolio_limit.check' AND decision = 'cap' AND ${ENFORCED}`, 'capped'),
+        countIf(`event = 'risk.portfolio_limit.rejection' AND ${ENFORCED}`, 'rejections'),
+        countIf(`event = 'risk.circuit_breaker.not_permitted' AND ${ENFORCED}`, 'refusals'),
         countIf(`event = 'risk.circuit_breaker.state_change' AND new_state IN ('OPEN', 'FORCED_OPEN')`, 'openings'),
         countIf(`event = 'risk.trading_state_change' AND new_trading = 'HALTED'`, 'halts'),
       ].join(
         ', ',
-      )} FROM facts WHERE ${counts.where('risk.portfolio_limit.check', 'risk.circuit_breaker.state_change', 'risk.trading_state_change')}`,
+      )} FROM facts WHERE ${counts.where('risk.portfolio_limit.check', 'risk.portfolio_limit.rejection', 'risk.circuit_breaker.not_permitted', 'risk.circuit_breaker.state_change', 'risk.trading_state_change')}`,
     );
     const gaps = await one(
       query,
@@ -278,7 +283,7 @@ export const risk: SectionMaker = {
        (SELECT gap / stop_price * 10000 AS bps FROM facts WHERE ${counts.where('risk.trailing_stop.trigger')} AND stop_price > 0)`,
     );
     const of = (name: string) => num(rows[name]);
-    const checks = counts.of('risk.portfolio_limit.check');
+    const checks = of('checks');
     const violations =
       of('denied') + counts.of('risk.limit_hit') + counts.of('risk.daily_loss_limit') + counts.of('enforcement.breach');
     const gap = 'mean of risk.trailing_stop.gap / stop_price';
@@ -295,11 +300,11 @@ export const risk: SectionMaker = {
           `violations / days of the range (${days(bounds)})`,
           violations,
         ),
-        limit_checks: count(counts, 'risk.portfolio_limit.check'),
+        limit_checks: counted(checks, 'risk.portfolio_limit.check'),
         entries_rejected: counted(of('denied'), 'checks with risk.decision deny'),
         entry_rejection_rate: share(of('denied'), checks, 'denied / all risk.portfolio_limit.check'),
         entries_capped: counted(of('capped'), 'checks with risk.decision cap'),
-        limits_that_denied: count(counts, 'risk.portfolio_limit.rejection'),
+        limits_that_denied: counted(of('rejections'), 'risk.portfolio_limit.rejection'),
         limit_warnings: count(counts, 'risk.portfolio_limit.warning'),
         limit_hits: count(counts, 'risk.limit_hit'),
         daily_loss_limits: count(counts, 'risk.daily_loss_limit'),
@@ -310,7 +315,7 @@ export const risk: SectionMaker = {
         position_sizes_capped: count(counts, 'risk.position_size_capped'),
         breaker_openings: counted(of('openings'), 'state_change to OPEN or FORCED_OPEN'),
         breaker_failures: count(counts, 'risk.circuit_breaker.failure'),
-        breaker_refusals: count(counts, 'risk.circuit_breaker.not_permitted'),
+        breaker_refusals: counted(of('refusals'), 'risk.circuit_breaker.not_permitted'),
         trading_halts: counted(of('halts'), 'trading_state_change to HALTED'),
         kill_switch_used: count(counts, 'risk.kill_switch'),
         rule_breaches: count(counts, 'enforcement.breach'),
@@ -330,14 +335,17 @@ export const risk: SectionMaker = {
 
 /** Which limit denied how often, and by which code. */
 export const rejections: SectionMaker = {
-  needs: { columns: ['limit_type', 'reason_code'], events: ['risk.portfolio_limit.rejection', 'risk.rejection'] },
+  needs: {
+    columns: ['limit_type', 'reason_code', 'rule_mode'],
+    events: ['risk.portfolio_limit.rejection', 'risk.rejection'],
+  },
   make: (facts) =>
     table(
       facts,
       'rejections',
       'Rejections',
       `SELECT coalesce(limit_type, '-') AS limit_type, coalesce(reason_code, '-') AS reason_code, count(*) AS n
-       FROM facts WHERE ${facts.counts.where('risk.portfolio_limit.rejection', 'risk.rejection')} GROUP BY ALL ORDER BY n DESC, 1, 2`,
+       FROM facts WHERE ${facts.counts.where('risk.portfolio_limit.rejection', 'risk.rejection')} AND ${ENFORCED} GROUP BY ALL ORDER BY n DESC, 1, 2`,
     ),
 };
 

@@ -53,7 +53,8 @@ function family(
 
 const RISK_PREFIXES = ['risk.circuit_breaker.', 'risk.trailing_stop.', 'risk.portfolio_limit.'] as const;
 const number = (attribute: AttributeName): string => typedSql(attribute);
-const DENIED = `(${textOf('risk.decision')} = 'deny' OR event = 'risk.portfolio_limit.rejection')`;
+/** What an order rule denies that only observes was sent all the same. */
+const DENIED = `((${textOf('risk.decision')} = 'deny' OR event = 'risk.portfolio_limit.rejection') AND coalesce(${textOf('risk.rule.mode')}, '') <> 'observe')`;
 
 const RISK_EVENTS: ViewDefinition = {
   name: 'risk_events',
@@ -81,7 +82,7 @@ const RISK_EVENTS: ViewDefinition = {
     { name: 'limit_value', sql: number('risk.limit.max'), brief: 'Limit’s value.' },
     {
       name: 'allowed',
-      sql: `CASE WHEN ${DENIED} THEN false WHEN ${textOf('risk.decision')} IN ('allow', 'cap') THEN true END`,
+      sql: `CASE WHEN ${DENIED} THEN false WHEN ${textOf('risk.decision')} IN ('allow', 'cap', 'deny') THEN true END`,
       brief: 'Whether the order was let through, whole or cut.',
     },
     {

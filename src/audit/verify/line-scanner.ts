@@ -9,46 +9,38 @@
  */
 import { hash } from 'node:crypto';
 import { HASH_BYTES } from '../proof/tree.ts';
+import { BOUNDS, CODES, digitsEnd, lineText, stands, TEXTS, viewOf } from '../read/line-text.ts';
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const POINT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
-const COLON = 0x3a;
-const OPEN_LIST = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_LIST = 0x5d;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-const SPACE = 0x20;
+const { BACKSLASH, CLOSE, CLOSE_LIST, COLON, COMMA, MINUS, NINE, OPEN, OPEN_LIST, POINT, QUOTE, SPACE, ZERO } = CODES;
+const {
+  ATTRIBUTES,
+  BODY,
+  DOUBLE,
+  EVENT,
+  FALSE,
+  FLAGS,
+  INT,
+  KEY,
+  LIST,
+  MAP,
+  OBSERVED,
+  SEVERITY_NUMBER,
+  SEVERITY_TEXT,
+  SPAN,
+  STRING,
+  TIME,
+  TRACE,
+  TRUE,
+  VALUE,
+} = TEXTS;
+const { MAX_DEPTH, MAX_DIGITS, MAX_TIME_DIGITS, TRACE_DIGITS } = BOUNDS;
+
+const STREAM_KEY = lineText('audit.stream');
+const SEQUENCE_KEY = lineText('audit.sequence.number');
+const CLAIM_KEY = lineText('audit.integrity.value');
+const OWN_EVENT = lineText('audit.');
 
 const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
-
-const TIME = ascii('"timeUnixNano":"');
-const TRACE = ascii('"traceId":"');
-const OBSERVED = ascii('"observedTimeUnixNano":"');
-const SEVERITY_NUMBER = ascii('"severityNumber":');
-const SEVERITY_TEXT = ascii('"severityText":"');
-const SPAN = ascii('"spanId":"');
-const BODY = ascii('"body":{"stringValue":"');
-const EVENT = ascii('"eventName":"');
-const ATTRIBUTES = ascii('"attributes":[');
-const FLAGS = ascii('"flags":');
-const KEY = ascii('{"key":"');
-const VALUE = ascii(',"value":');
-const STRING = ascii('{"stringValue":"');
-const INT = ascii('{"intValue":');
-const DOUBLE = ascii('{"doubleValue":');
-const TRUE = ascii('{"boolValue":true');
-const FALSE = ascii('{"boolValue":false');
-const LIST = ascii('{"arrayValue":{"values":[');
-const MAP = ascii('{"kvlistValue":{"values":[');
-const STREAM_KEY = ascii('audit.stream');
-const SEQUENCE_KEY = ascii('audit.sequence.number');
-const CLAIM_KEY = ascii('audit.integrity.value');
-const OWN_EVENT = ascii('audit.');
 
 const HEAD = ascii('\0{"attributes":{');
 const C_BODY = ascii('},"body":"');
@@ -61,12 +53,6 @@ const C_END = ascii('"}');
 const C_TRUE = ascii('true');
 const C_FALSE = ascii('false');
 
-const MAX_DEPTH = 32;
-/** Fewer digits than a double holds exactly. */
-const MAX_DIGITS = 15;
-/** Digits of a time that is below 2^64 whatever they are. */
-const MAX_TIME_DIGITS = 19;
-const TRACE_DIGITS = 32;
 const SPAN_DIGITS = 16;
 /** Length of a hash in padded base64. */
 const CLAIM_LENGTH = 44;
@@ -83,12 +69,6 @@ export type ScannedKind =
   /** To be looked at the general way. */
   | 'special';
 
-/** Whether `text` stands in `bytes` at `at`. */
-function stands(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
-  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text[i]) return false;
-  return true;
-}
-
 /** Index of the quote that ends a string without escapes; -1 where it has some, or is none. */
 function stringEnd(bytes: Uint8Array, at: number): number {
   for (let i = at; ; i++) {
@@ -96,14 +76,6 @@ function stringEnd(bytes: Uint8Array, at: number): number {
     if (code === QUOTE) return i;
     if (code < SPACE || code === BACKSLASH) return -1;
   }
-}
-
-/** Index behind an integer in its shortest form, without sign; -1 where there is none of up to `most` digits. */
-function digitsEnd(bytes: Uint8Array, at: number, most: number): number {
-  let i = at;
-  while ((bytes[i] as number) >= ZERO && (bytes[i] as number) <= NINE) i++;
-  if (i === at || i - at > most || (bytes[at] === ZERO && i - at > 1)) return -1;
-  return i;
 }
 
 /**
@@ -173,6 +145,7 @@ export class LineScanner {
   /** The leaf hash. */
   readonly leaf = new Uint8Array(HASH_BYTES);
   #bytes: Buffer = Buffer.alloc(0);
+  #view = viewOf(new Uint8Array());
   #out: Buffer = Buffer.alloc(0);
   #to = 0;
   #hasSequence = false;
@@ -182,6 +155,7 @@ export class LineScanner {
   /** Takes the bytes to read from; they must be whole lines in UTF-8, the last one ended by a newline. */
   begin(bytes: Buffer): void {
     this.#bytes = bytes;
+    this.#view = viewOf(bytes);
     if (this.#out.length >= bytes.length + OUT_ROOM) return;
     this.#out = Buffer.allocUnsafeSlow(bytes.length + OUT_ROOM);
     this.#out.set(HEAD);
@@ -193,6 +167,7 @@ export class LineScanner {
    */
   record(at: number): number {
     const bytes = this.#bytes;
+    const view = this.#view;
     if (bytes[at] !== OPEN) return -1;
     this.#to = HEAD.length;
     this.streamEnd = 0;
@@ -219,13 +194,13 @@ export class LineScanner {
       switch (bytes[i + 1]) {
         case 0x74: // t
           if (bytes[i + 2] === 0x69) {
-            if (time >= 0 || !stands(bytes, i, TIME)) return -1;
+            if (time >= 0 || !stands(view, i, TIME)) return -1;
             time = i + TIME.length;
             timeEnd = digitsEnd(bytes, time, MAX_TIME_DIGITS);
             if (timeEnd < 0 || bytes[timeEnd] !== QUOTE) return -1;
             i = timeEnd + 1;
           } else {
-            if (trace >= 0 || !stands(bytes, i, TRACE)) return -1;
+            if (trace >= 0 || !stands(view, i, TRACE)) return -1;
             trace = i + TRACE.length;
             traceEnd = idEnd(bytes, trace, TRACE_DIGITS);
             if (traceEnd < 0) return -1;
@@ -233,53 +208,53 @@ export class LineScanner {
           }
           break;
         case 0x6f: // o
-          if ((seen & 1) !== 0 || !stands(bytes, i, OBSERVED)) return -1;
+          if ((seen & 1) !== 0 || !stands(view, i, OBSERVED)) return -1;
           seen |= 1;
           i = stringEnd(bytes, i + OBSERVED.length) + 1;
           if (i === 0) return -1;
           break;
         case 0x73: // s
           if (bytes[i + 2] === 0x70) {
-            if (span >= 0 || !stands(bytes, i, SPAN)) return -1;
+            if (span >= 0 || !stands(view, i, SPAN)) return -1;
             span = i + SPAN.length;
             spanEnd = idEnd(bytes, span, SPAN_DIGITS);
             if (spanEnd < 0) return -1;
             i = spanEnd + 1;
           } else if (bytes[i + 9] === 0x4e) {
-            if (severity >= 0 || !stands(bytes, i, SEVERITY_NUMBER)) return -1;
+            if (severity >= 0 || !stands(view, i, SEVERITY_NUMBER)) return -1;
             severity = i + SEVERITY_NUMBER.length;
             severityEnd = digitsEnd(bytes, severity, 2);
             if (severityEnd < 0) return -1;
             i = severityEnd;
           } else {
-            if ((seen & 2) !== 0 || !stands(bytes, i, SEVERITY_TEXT)) return -1;
+            if ((seen & 2) !== 0 || !stands(view, i, SEVERITY_TEXT)) return -1;
             seen |= 2;
             i = stringEnd(bytes, i + SEVERITY_TEXT.length) + 1;
             if (i === 0) return -1;
           }
           break;
         case 0x62: // b
-          if (body >= 0 || !stands(bytes, i, BODY)) return -1;
+          if (body >= 0 || !stands(view, i, BODY)) return -1;
           body = i + BODY.length;
           bodyEnd = stringEnd(bytes, body);
           if (bodyEnd < 0 || bytes[bodyEnd + 1] !== CLOSE) return -1;
           i = bodyEnd + 2;
           break;
         case 0x65: // e
-          if (event >= 0 || !stands(bytes, i, EVENT)) return -1;
+          if (event >= 0 || !stands(view, i, EVENT)) return -1;
           event = i + EVENT.length;
           eventEnd = stringEnd(bytes, event);
           if (eventEnd < 0) return -1;
           i = eventEnd + 1;
           break;
         case 0x61: // a
-          if (attributes || !stands(bytes, i, ATTRIBUTES)) return -1;
+          if (attributes || !stands(view, i, ATTRIBUTES)) return -1;
           attributes = true;
           i = this.#attributes(i + ATTRIBUTES.length);
           if (i < 0) return -1;
           break;
         case 0x66: // f
-          if ((seen & 4) !== 0 || !stands(bytes, i, FLAGS)) return -1;
+          if ((seen & 4) !== 0 || !stands(view, i, FLAGS)) return -1;
           seen |= 4;
           i = digitsEnd(bytes, i + FLAGS.length, MAX_DIGITS);
           if (i < 0) return -1;
@@ -296,7 +271,7 @@ export class LineScanner {
     }
     this.kind = 'special';
     if (this.streamEnd <= this.streamStart || !this.#hasSequence || !this.#claims) return i + 1;
-    if (event >= 0 && stands(bytes, event, OWN_EVENT)) return i + 1;
+    if (event >= 0 && stands(view, event, OWN_EVENT)) return i + 1;
     this.#put(C_BODY);
     if (body >= 0) this.#copy(body, bodyEnd);
     this.#put(C_EVENT);
@@ -401,22 +376,23 @@ export class LineScanner {
   /** The attributes of a record from behind the bracket. @returns the index behind the list; -1 where it is unusual */
   #attributes(at: number): number {
     const bytes = this.#bytes;
+    const view = this.#view;
     let i = at;
     if (bytes[i] === CLOSE_LIST) return i + 1;
     let before = 0;
     let beforeEnd = 0;
     let first = true;
     for (;;) {
-      if (!stands(bytes, i, KEY)) return -1;
+      if (!stands(view, i, KEY)) return -1;
       const key = i + KEY.length;
       const start = this.#to;
       const keyEnd = this.#key(key, first);
-      if (keyEnd < 0 || !stands(bytes, keyEnd + 1, VALUE)) return -1;
-      const value = keyEnd + 1 + VALUE.length;
+      if (keyEnd < 0 || !stands(view, keyEnd, VALUE)) return -1;
+      const value = keyEnd + VALUE.length;
       const length = keyEnd - key;
-      if (length === CLAIM_KEY.length && stands(bytes, key, CLAIM_KEY)) {
+      if (length === CLAIM_KEY.length && stands(view, key, CLAIM_KEY)) {
         this.#to = start;
-        if (this.#claims || !stands(bytes, value, STRING)) return -1;
+        if (this.#claims || !stands(view, value, STRING)) return -1;
         this.#claims = true;
         this.#claimAt = value + STRING.length;
         const end = stringEnd(bytes, this.#claimAt);
@@ -427,10 +403,10 @@ export class LineScanner {
         first = false;
         before = key;
         beforeEnd = keyEnd;
-        if (length === SEQUENCE_KEY.length && stands(bytes, key, SEQUENCE_KEY)) i = this.#sequence(value);
+        if (length === SEQUENCE_KEY.length && stands(view, key, SEQUENCE_KEY)) i = this.#sequence(value);
         else {
-          if (length === STREAM_KEY.length && stands(bytes, key, STREAM_KEY)) {
-            if (!stands(bytes, value, STRING)) return -1;
+          if (length === STREAM_KEY.length && stands(view, key, STREAM_KEY)) {
+            if (!stands(view, value, STRING)) return -1;
             this.streamStart = value + STRING.length;
             this.streamEnd = stringEnd(bytes, this.streamStart);
           }
@@ -448,7 +424,7 @@ export class LineScanner {
 
   /** The number of the record, as an int ≥ 0. */
   #sequence(at: number): number {
-    if (!stands(this.#bytes, at, INT)) return -1;
+    if (!stands(this.#view, at, INT)) return -1;
     const start = this.#to;
     const end = this.#value(at, 0);
     if (end < 0 || this.#out[start] === MINUS) return -1;
@@ -462,19 +438,20 @@ export class LineScanner {
   /** An AnyValue. @returns the index behind it; -1 where it is unusual */
   #value(at: number, depth: number): number {
     const bytes = this.#bytes;
+    const view = this.#view;
     let end: number;
     switch (bytes[at + 2]) {
       case 0x73: // s
-        if (!stands(bytes, at, STRING)) return -1;
+        if (!stands(view, at, STRING)) return -1;
         end = this.#string(at + STRING.length);
         break;
       case 0x69: // i
-        if (!stands(bytes, at, INT)) return -1;
+        if (!stands(view, at, INT)) return -1;
         end = this.#int(at + INT.length);
         break;
       case 0x64: {
         // d
-        if (!stands(bytes, at, DOUBLE)) return -1;
+        if (!stands(view, at, DOUBLE)) return -1;
         const from = at + DOUBLE.length;
         end = from;
         while ((bytes[end] as number) > SPACE && bytes[end] !== CLOSE) end++;
@@ -483,20 +460,20 @@ export class LineScanner {
         break;
       }
       case 0x62: // b
-        if (stands(bytes, at, TRUE)) {
+        if (stands(view, at, TRUE)) {
           this.#put(C_TRUE);
           end = at + TRUE.length;
-        } else if (stands(bytes, at, FALSE)) {
+        } else if (stands(view, at, FALSE)) {
           this.#put(C_FALSE);
           end = at + FALSE.length;
         } else return -1;
         break;
       case 0x61: // a
-        if (depth >= MAX_DEPTH || !stands(bytes, at, LIST)) return -1;
+        if (depth >= MAX_DEPTH || !stands(view, at, LIST)) return -1;
         end = this.#list(at + LIST.length, depth + 1);
         break;
       case 0x6b: // k
-        if (depth >= MAX_DEPTH || !stands(bytes, at, MAP)) return -1;
+        if (depth >= MAX_DEPTH || !stands(view, at, MAP)) return -1;
         end = this.#map(at + MAP.length, depth + 1);
         break;
       default:
@@ -539,6 +516,7 @@ export class LineScanner {
 
   #map(at: number, depth: number): number {
     const bytes = this.#bytes;
+    const view = this.#view;
     this.#out[this.#to++] = OPEN;
     let i = at;
     if (bytes[i] !== CLOSE_LIST) {
@@ -546,15 +524,15 @@ export class LineScanner {
       let beforeEnd = 0;
       let first = true;
       for (;;) {
-        if (!stands(bytes, i, KEY)) return -1;
+        if (!stands(view, i, KEY)) return -1;
         const key = i + KEY.length;
         const keyEnd = this.#key(key, first);
-        if (keyEnd < 0 || !stands(bytes, keyEnd + 1, VALUE)) return -1;
+        if (keyEnd < 0 || !stands(view, keyEnd, VALUE)) return -1;
         if (!first && !isBefore(bytes, before, beforeEnd, key, keyEnd)) return -1;
         first = false;
         before = key;
         beforeEnd = keyEnd;
-        i = this.#value(keyEnd + 1 + VALUE.length, depth);
+        i = this.#value(keyEnd + VALUE.length, depth);
         if (i < 0 || bytes[i] !== CLOSE) return -1;
         i++;
         if (bytes[i] === CLOSE_LIST) break;

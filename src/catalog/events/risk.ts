@@ -203,10 +203,10 @@ export const RISK_EVENTS = {
     class: 'audit',
     severity: 'WARN',
     required: [NAME, 'risk.reason.code'],
-    optional: [...BREAKER_WINDOW, 'risk.circuit_breaker.call.id'],
-    brief: 'A call was refused.',
+    optional: [...BREAKER_WINDOW, 'risk.circuit_breaker.call.id', 'risk.rule.mode'],
+    brief: 'A call was refused; with the mode `observe` of an order rule it was made all the same.',
     message:
-      'Circuit breaker {risk.circuit_breaker.name}: call refused, {risk.reason.code}[ until {risk.circuit_breaker.open_until}]',
+      'Circuit breaker {risk.circuit_breaker.name}: call refused, {risk.reason.code}[ until {risk.circuit_breaker.open_until}][, mode {risk.rule.mode}]',
   },
   'risk.circuit_breaker.trade_result': {
     component: 'circuit_breaker',
@@ -457,9 +457,11 @@ export const RISK_EVENTS = {
       'risk.limit.at_ms',
       'trading.position.quantity',
       'risk.input',
+      'risk.rule.mode',
     ],
     brief: 'Every check of an order against all limits, allowed or not, with each limit’s numbers.',
-    message: 'Limits: {risk.decision}[ {trading.side} {trading.quantity} {trading.symbol}], {risk.reason.code}',
+    message:
+      'Limits: {risk.decision}[ {trading.side} {trading.quantity} {trading.symbol}], {risk.reason.code}[, mode {risk.rule.mode}]',
   },
   'risk.portfolio_limit.rejection': {
     component: 'portfolio_limits',
@@ -467,10 +469,11 @@ export const RISK_EVENTS = {
     class: 'audit',
     severity: 'WARN',
     required: ['risk.limit.type', 'risk.reason.code'],
-    optional: [...LIMIT_RESULTS, ...ORDER],
-    brief: 'An order was denied; one event for each limit that denied it.',
+    optional: [...LIMIT_RESULTS, ...ORDER, 'risk.rule.mode'],
+    brief:
+      'An order was denied; one event for each limit that denied it. With the mode `observe` of an order rule it was sent all the same.',
     message:
-      'Limit {risk.limit.type} denied the order: {risk.reason.code}[ ({risk.limit.projected} against {risk.limit.max})]',
+      'Limit {risk.limit.type} denied the order: {risk.reason.code}[ ({risk.limit.projected} against {risk.limit.max})][, mode {risk.rule.mode}]',
   },
   'risk.portfolio_limit.warning': {
     component: 'portfolio_limits',

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FlatRecord } from '../../../src/analysis/flat-record.ts';
+import { openTrail } from '../../../src/analysis/index.ts';
+import { checkReplay } from '../../../src/analysis/replay/replay.ts';
 import type { OrderRule } from '../../../src/index.ts';
 import { runBot } from '../../support/bots/run-bot.ts';
 import { readTrail, temporaryDirectory } from '../../support/trail.ts';
@@ -24,7 +26,8 @@ async function run(
   writeFileSync(join(cwd, 'risktrail.config.json'), JSON.stringify({ orderRules: [rule] }));
   const { code, out, err } = await runBot(BOT, [venue.url, ...steps], { dataDir, cwd });
   const sent = venue.requests.filter((one) => KRAKEN.isOrder(one)).length;
-  return { code, err, lines: out.trim().split('\n'), sent, dataDir };
+  const edited = venue.requests.filter(({ path }) => path === '/0/private/AmendOrder').length;
+  return { code, err, lines: out.trim().split('\n'), sent, edited, dataDir };
 }
 
 const names = (records: readonly FlatRecord[], pattern: RegExp) =>
@@ -74,6 +77,74 @@ describe('a rule of the settings in front of every order of ccxt', TIMEOUT, () =
     );
     expect(rulesOf(records)).toMatchObject([
       { 'risk.rule.mode': 'observe', 'risk.decision': 'deny', 'risk.reason.code': 'ORDER_NOTIONAL_EXCEEDED' },
+    ]);
+  });
+
+  it('what is denied under observe says so, and counts nowhere as a refused order', async () => {
+    const breaker = { consecutiveFailures: 1, cooldownMs: 60_000 };
+    const steps = ['buy:0.5', 'buy:0.1', 'buy:0.1'];
+    const refusals = /^risk\.(portfolio_limit\.rejection|circuit_breaker\.not_permitted)$/;
+    for (const mode of ['observe', 'enforce'] as const) {
+      const { dataDir } = await run({ ...NOTIONAL, mode, breaker }, steps, ['500']);
+      const records = await readTrail(dataDir);
+      const checks = records.filter(({ event }) => event === 'risk.portfolio_limit.check');
+      expect(checks.map((one) => one['risk.decision'])).toEqual(['deny', 'allow', 'allow']);
+      const told = records.filter(({ event }) => refusals.test(event ?? ''));
+      expect(new Set(told.map(({ event }) => event)).size).toBe(2);
+      for (const one of [...checks, ...told]) expect(one).toMatchObject({ 'risk.rule.mode': mode });
+      await using trail = openTrail(dataDir);
+      const { sections } = await trail.report.risk();
+      const section = (name: string) => sections.find((one) => one.name === name);
+      const [risk, rejections, questions] = ['risk', 'rejections', 'questions'].map(section);
+      const enforced = mode === 'enforce';
+      expect(risk?.metrics).toMatchObject({
+        limit_checks: { value: enforced ? 3 : 0 },
+        entries_rejected: { value: enforced ? 1 : 0 },
+        limits_that_denied: { value: enforced ? 1 : 0 },
+        breaker_refusals: { value: enforced ? 1 : 0 },
+      });
+      expect(rejections?.rows).toHaveLength(enforced ? 1 : 0);
+      expect(questions?.metrics?.['denied_orders']).toMatchObject({ value: enforced ? 1 : 0 });
+      const { rows } = await trail.sql('SELECT count(*) FROM risk_events WHERE NOT allowed');
+      expect(rows).toEqual([[enforced ? 2 : 0]]);
+      expect(await checkReplay([dataDir])).toMatchObject({ ok: true });
+    }
+  });
+
+  it('an edit that raises quantity or price is asked about, any other is not; the order stands where it is refused', async () => {
+    const rule = { ...NOTIONAL, mode: 'enforce' } as const;
+    const steps = ['buy:0.1', 'edit:0.5', 'edit:0.15@70000', 'edit:0.15', 'edit:0.05', 'edit:0.05@62000'];
+    const { lines, edited, dataDir } = await run(rule, steps);
+    const refused = 'was refused by the rule "desk": ORDER_NOTIONAL_EXCEEDED, order_notional of BTC/USD would be';
+    expect(lines).toEqual([
+      'buy:0.1 ok',
+      `edit:0.5 ORDER_REFUSED order buy 0.5 BTC/USD ${refused} 30500, at most 10000 is allowed`,
+      `edit:0.15@70000 ORDER_REFUSED order buy 0.15 BTC/USD ${refused} 10500, at most 10000 is allowed`,
+      ...['edit:0.15 ok', 'edit:0.05 ok', 'edit:0.05@62000 ok'],
+    ]);
+    expect(edited).toBe(3);
+    const records = await readTrail(dataDir);
+    expect(names(records, /^order\.|limit\.check/)).toEqual([
+      ...['risk.portfolio_limit.check', 'order.intent', 'order.placed'],
+      ...['risk.portfolio_limit.check', 'risk.portfolio_limit.check'],
+      ...['risk.portfolio_limit.check', 'order.edited', 'order.edited', 'risk.portfolio_limit.check', 'order.edited'],
+    ]);
+    const placed = records.find(({ event }) => event === 'order.placed')?.['trading.order.id'];
+    expect(rulesOf(records)).toMatchObject(
+      Array(2).fill({ 'trading.order.id': placed, operation: 'editOrder', 'risk.decision': 'deny' }),
+    );
+    const observed = await run(NOTIONAL, ['buy:0.1', 'edit:0.5']);
+    expect([observed.lines, observed.edited]).toEqual([['buy:0.1 ok', 'edit:0.5 ok'], 1]);
+    expect(rulesOf(await readTrail(observed.dataDir))).toMatchObject([{ 'risk.rule.mode': 'observe' }]);
+  });
+
+  it('an edited order counts once, as large as the edit left it', async () => {
+    const rule: OrderRule = { mode: 'enforce', positions: {}, limits: { totalExposure: { max: 10_000 } } };
+    const { lines } = await run(rule, ['buy:0.1', 'edit:0.12', 'buy:0.05', 'buy:0.04']);
+    expect(lines).toEqual([
+      ...['buy:0.1 ok', 'edit:0.12 ok'],
+      expect.stringContaining('TOTAL_EXPOSURE_EXCEEDED'),
+      'buy:0.04 ok',
     ]);
   });
 

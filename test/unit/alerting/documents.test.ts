@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { ALERT_PANELS } from '../../../grafana/src/alert-panels.ts';
 import { generatedAlertFiles } from '../../../scripts/generate-alerts.ts';
 import { durationText, measureLogql, ruleLogql } from '../../../src/alerting/render/logql.ts';
 import { ALERT_RULES } from '../../../src/alerting/rules.ts';
+import { readDashboards } from '../../support/dashboards.ts';
 
+const DASHBOARDS = readDashboards();
 const files = generatedAlertFiles();
 const document = (path: string) => parse(files.get(path)!);
 
@@ -13,6 +16,8 @@ interface GrafanaRule {
   readonly condition: string;
   readonly for: string;
   readonly noDataState: string;
+  readonly dashboardUid: string;
+  readonly panelId: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly data: readonly {
@@ -51,7 +56,29 @@ describe('the provisioning file of Grafana', () => {
       });
       expect([rule.condition, rule.noDataState]).toEqual(['C', 'OK']);
       expect(rule.for).toMatch(/^\d+(s|m|h)$/);
-      expect(Object.keys(rule.annotations)).toEqual(['summary', 'description', 'runbook', 'dashboard']);
+      expect(Object.keys(rule.annotations)).toEqual([
+        ...['summary', 'description', 'runbook', '__dashboardUid__', '__panelId__'],
+      ]);
+    }
+  });
+
+  it('leads from each alert to the panel that shows what it measures', () => {
+    expect(Object.keys(ALERT_PANELS).sort()).toEqual(ALERT_RULES.map(({ id }) => id).sort());
+    const shown = rules.map(({ labels, annotations, dashboardUid, panelId }) => {
+      const { __dashboardUid__: uid, __panelId__: id } = annotations;
+      expect([dashboardUid, String(panelId)]).toEqual([uid, id]);
+      const dashboard = DASHBOARDS.find((one) => one.uid === uid);
+      return [labels['rule'], dashboard?.panels.find((panel) => String(panel.id) === id)?.title];
+    });
+    expect(Object.fromEntries(shown)).toEqual(ALERT_PANELS);
+  });
+
+  it('links to the runbooks where it is told where they can be read', () => {
+    const made = generatedAlertFiles(undefined, 'https://docs.example/risktrail');
+    for (const path of ['grafana/provisioning/alerting/risktrail.yaml', 'grafana/alerting/loki-rules.yaml']) {
+      const [group] = parse(made.get(path)!).groups as { rules: GrafanaRule[] }[];
+      const { runbook, runbook_url: url } = group!.rules[0]!.annotations;
+      expect([runbook, url]).toEqual([undefined, 'https://docs.example/risktrail/runbooks/trading-halted.md']);
     }
   });
 
