@@ -1,4 +1,5 @@
 /** What is known of a failed call, from whatever its caller has in hand. */
+import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import type { FailureInfo } from '../risk/circuit-breaker/input.ts';
 
 /** A failure for callers without an Error. */
@@ -29,3 +30,16 @@ export function failureInfo(error: unknown): FailureReport | undefined {
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
+
+/** `system.error` of what nobody caught. @param origin of Node's: `uncaughtException` or `unhandledRejection` */
+export function uncaughtEvent(error: unknown, origin: string): CatalogEvent {
+  const { type = 'unknown', message, code } = failureInfo(error) ?? { message: String(error) };
+  const stack = error instanceof Error ? error.stack : undefined;
+  return catalogEvent('system.error', {
+    operation: origin,
+    'exception.type': type,
+    ...(message === undefined ? {} : { 'exception.message': message }),
+    ...(code === undefined ? {} : { 'error.code': code }),
+    ...(typeof stack === 'string' ? { 'exception.stacktrace': stack } : {}),
+  });
+}

@@ -6,11 +6,12 @@ import { parseVerifierKeys } from '../audit/proof/note.ts';
 import { type CatalogEvent, catalogEvent } from '../catalog/events.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import { ORDERS_KEY, type RiskState, RiskStateFold } from '../risk/risk-state.ts';
-import { effectiveState, GLOBAL_SCOPE } from '../risk/trading-state.ts';
+import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
 import { otherServiceIn } from '../state/other-services.ts';
 import { type RebuiltState, rebuildRiskState } from '../state/rebuild-state.ts';
 import { previousStreamOf } from '../state/stream-head.ts';
 import { snapshotFindingEvents } from './restore-findings.ts';
+import { clockStepAttributes } from './restore-terms.ts';
 import { RestoredLayers } from './restored-layers.ts';
 import type { Settings } from './settings.ts';
 
@@ -116,5 +117,21 @@ function restoredEvent(report: RestoreReport, state: RiskState): CatalogEvent {
     'risk.restored.unsigned': unsigned,
     'risk.restored.layers': layers,
     'risk.trading_state.new': effectiveState(state.tradingState, GLOBAL_SCOPE),
+  });
+}
+
+/** The gate went on from demands of before. @param nowMs epoch milliseconds */
+export function tradingRestoredEvent(
+  { report, state }: Pick<Restored, 'report' | 'state'>,
+  nowMs: number,
+): CatalogEvent {
+  const { recordId, ageMs } = report;
+  const trading = effectiveState(state.tradingState, GLOBAL_SCOPE);
+  return catalogEvent('risk.trading_state_restored', {
+    'risk.trading_state.new': trading,
+    'risk.trading_state.code': tradingStateCode(trading),
+    ...(recordId === undefined ? {} : { 'risk.restored.record_id': recordId }),
+    ...(ageMs === undefined ? {} : { 'risk.restored.age_ms': ageMs }),
+    ...(state.last === undefined ? {} : clockStepAttributes(nowMs, state.last.timeMs)),
   });
 }

@@ -3,12 +3,9 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Journal } from '../audit/journal/journal.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { createSystemClock } from '../core/clock.ts';
-import { describeValue, RiskTrailError } from '../core/errors.ts';
 import type { Subscription } from '../core/listeners.ts';
 import type { OrderCheck } from '../instrumentation/host.ts';
 import { NO_ORDERS, type OpenOrders } from '../risk/open-orders.ts';
-import { breakerKey, limitsKey, stopsKey } from '../risk/risk-state.ts';
-import { effectiveState, GLOBAL_SCOPE, tradingStateCode } from '../risk/trading-state.ts';
 import type { BackgroundCheck } from '../state/background-check.ts';
 import { runWithContext, type TrailContext } from '../telemetry/context.ts';
 import type { EmitOptions, Emitter } from '../telemetry/emitter.ts';
@@ -20,31 +17,32 @@ import { createTiming, type RunningTimer, type TimedOptions, type Timing } from 
 import { AccountSharing } from './account-sharing.ts';
 import type { RunningAlerts } from './alerts.ts';
 import type { TrailAlerts } from './alerts-types.ts';
-import { type CircuitBreaker, type CircuitBreakerOptions, createCircuitBreaker } from './circuit-breaker.ts';
+import type { CircuitBreaker, CircuitBreakerOptions } from './circuit-breaker.ts';
 import { currentTrail, setCurrentTrail } from './current.ts';
 import { usableOptions } from './emit-options.ts';
-import { failureInfo } from './failure-info.ts';
+import { uncaughtEvent } from './failure-info.ts';
 import type { Failures } from './failures.ts';
 import { healthFigures } from './health-figures.ts';
 import { JournalDemand } from './journal-demand.ts';
 import { KillSwitches, POLL_MS } from './kill/kill-switches.ts';
 import type { KillArming, KillReport, VenueKillOptions } from './kill/kill-types.ts';
-import { createLayerHost, type LayerHost, type TrailLayerHost } from './layer-host.ts';
+import { createLayerHost, type TrailLayerHost } from './layer-host.ts';
 import type { OrdersExchange } from './order-lookup.ts';
 import type { OrderRules, OrderRulesHost } from './order-rules.ts';
 import { OrderTracking } from './order-tracking.ts';
-import { createPortfolioLimits, type PortfolioLimits, type PortfolioLimitsOptions } from './portfolio-limits.ts';
+import type { PortfolioLimits, PortfolioLimitsOptions } from './portfolio-limits.ts';
 import { createPositionSizing, type PositionSizing } from './position-size.ts';
 import { watchProcessExit } from './process-exit.ts';
-import type { Restored, RestoreReport } from './restore.ts';
+import { type Restored, type RestoreReport, tradingRestoredEvent } from './restore.ts';
 import { checkBehindStart } from './restore-findings.ts';
-import { clockStepAttributes } from './restore-terms.ts';
 import type { RiskTrail, TrailHealth } from './risk-trail.ts';
 import type { Settings } from './settings.ts';
 import { createSignalValidation, type SignalValidation } from './signal-validation.ts';
+import { Timers } from './timers.ts';
 import { RESTORE_SOURCE, type TradingGate } from './trading-gate.ts';
+import { TrailLayers } from './trail-layers.ts';
 import type { TrailServices } from './trail-services.ts';
-import { createTrailingStops, type TrailingStops, type TrailingStopsOptions } from './trailing-stops.ts';
+import type { TrailingStops, TrailingStopsOptions } from './trailing-stops.ts';
 import type { OrdersReconcileOptions, OrdersReport } from './venue-orders.ts';
 import { reconcileVenue, type VenueExchange, type VenueReconcileOptions, type VenueReport } from './venue-reconcile.ts';
 import { type AheadRecord, writeAhead } from './write-ahead.ts';
@@ -77,14 +75,6 @@ export interface TrailParts {
 /** A round of snapshots is due after so many records: a restart reads back to the last round. */
 const ROUND_RECORDS = 2000;
 
-/** Name of a set of stops or limits, where the options can be read: what is wrong with them is told by their layer. */
-function nameOf(options: { readonly name?: string | undefined }): string {
-  return typeof options?.name === 'string' ? options.name : 'default';
-}
-
-/** A layer that has the trail's own host. */
-const asIs = (host: LayerHost): LayerHost => host;
-
 export class RunningTrail implements RiskTrail {
   readonly settings: Settings;
   readonly #parts: TrailParts;
@@ -93,8 +83,8 @@ export class RunningTrail implements RiskTrail {
   readonly #sizing: PositionSizing;
   readonly #validation: SignalValidation;
   readonly #startedMs: number;
-  readonly #timers: NodeJS.Timeout[] = [];
-  readonly #breakers = new Set<string>();
+  readonly #timers: Timers;
+  readonly #layers: TrailLayers;
   readonly #unwatch: () => void;
   readonly #metrics: { dispose(): void };
   readonly #journalDemand: JournalDemand;
@@ -113,6 +103,7 @@ export class RunningTrail implements RiskTrail {
     const { settings, failures, emitter, telemetry, restored } = parts;
     this.settings = settings;
     this.#parts = parts;
+    this.#timers = new Timers(failures.report);
     this.#startedMs = settings.clock.monotonic();
     this.#host = createLayerHost({
       clock: settings.clock,
@@ -129,6 +120,7 @@ export class RunningTrail implements RiskTrail {
     const { journal } = parts;
     this.#journalDemand = new JournalDemand(this.#host.gate, settings.auditFailure, () => journal?.failing === true);
     this.#account = new AccountSharing({ settings, journal, host: this.#host, restoredFrom: restored?.report.stream });
+    this.#layers = new TrailLayers({ settings, host: this.#host, account: this.#account, restored: restored?.layers });
     this.#kill = new KillSwitches({
       ...{ gate: this.#host.gate, machine: createSystemClock(), report: failures.report },
       ...{ service: settings.serviceName, stream: journal?.stream ?? '' },
@@ -237,21 +229,9 @@ export class RunningTrail implements RiskTrail {
 
   /** The trail holds the state of an earlier process: the gate has gone on from it already. */
   #goOn({ report, state, findings }: Restored): void {
-    const { outcome, reason, recordId, ageMs } = report;
+    const { outcome, reason } = report;
     const { demands } = state.tradingState;
-    if (demands.length > 0) {
-      const trading = effectiveState(state.tradingState, GLOBAL_SCOPE);
-      this.#emit({
-        name: 'risk.trading_state_restored',
-        attributes: {
-          'risk.trading_state.new': trading,
-          'risk.trading_state.code': tradingStateCode(trading),
-          ...(recordId === undefined ? {} : { 'risk.restored.record_id': recordId }),
-          ...(ageMs === undefined ? {} : { 'risk.restored.age_ms': ageMs }),
-          ...(state.last === undefined ? {} : clockStepAttributes(this.settings.clock.now(), state.last.timeMs)),
-        },
-      });
-    }
+    if (demands.length > 0) this.#emit(tradingRestoredEvent({ report, state }, this.settings.clock.now()));
     this.#journalDemand.takeBack(demands);
     if (outcome === 'halted') this.#distrust(reason ?? '');
     for (const event of findings) this.#emit(event);
@@ -339,8 +319,8 @@ export class RunningTrail implements RiskTrail {
       report: this.#parts.failures.report,
       now: () => this.settings.clock.now(),
       openOrders: () => this.#orders.list(),
-      circuitBreaker: (name, options, within) => this.#circuitBreaker(name, options, within),
-      portfolioLimits: (options, within) => this.#portfolioLimits(options, within),
+      circuitBreaker: (name, options, within) => this.#layers.circuitBreaker(name, options, within),
+      portfolioLimits: (options, within) => this.#layers.portfolioLimits(options, within),
     };
   }
 
@@ -397,47 +377,15 @@ export class RunningTrail implements RiskTrail {
   }
 
   circuitBreaker(name: string, options?: CircuitBreakerOptions): CircuitBreaker {
-    return this.#circuitBreaker(name, options);
-  }
-
-  #circuitBreaker(name: string, options: CircuitBreakerOptions | undefined, within = asIs): CircuitBreaker {
-    if (this.#breakers.has(name)) {
-      throw new RiskTrailError('OPTION_INVALID', {
-        field: 'circuitBreaker(name)',
-        expected: 'a name that no other breaker of this trail has',
-        received: describeValue(name),
-      });
-    }
-    const from = this.#restored?.layers.breaker(name);
-    const terms = { onConfigChange: this.settings.onConfigChange, ageMs: from?.ageMs };
-    const breaker = this.#account.breaker(name, options, (host, its) =>
-      createCircuitBreaker(within(host), name, its, from?.snapshot, terms),
-    );
-    this.#breakers.add(name);
-    this.#restored?.layers.take(breakerKey(name));
-    return breaker;
+    return this.#layers.circuitBreaker(name, options);
   }
 
   trailingStops(options: TrailingStopsOptions): TrailingStops {
-    const set = nameOf(options);
-    const stops = createTrailingStops(this.#host, options, this.#restored?.layers.stops(set));
-    this.#restored?.layers.take(stopsKey(set));
-    return stops;
+    return this.#layers.trailingStops(options);
   }
 
   portfolioLimits(options: PortfolioLimitsOptions): PortfolioLimits {
-    return this.#portfolioLimits(options);
-  }
-
-  #portfolioLimits(options: PortfolioLimitsOptions, within = asIs): PortfolioLimits {
-    const set = nameOf(options);
-    const from = this.#restored?.layers.limits(set);
-    const terms = { ...from, onConfigChange: this.settings.onConfigChange };
-    const limits = this.#account.limits(set, options, (host, its) =>
-      createPortfolioLimits(within(host), its, from?.snapshot, terms),
-    );
-    this.#restored?.layers.take(limitsKey(set));
-    return limits;
+    return this.#layers.portfolioLimits(options);
   }
 
   readonly sizePosition: PositionSizing['sizePosition'] = (input) => this.#sizing.sizePosition(input);
@@ -545,7 +493,7 @@ export class RunningTrail implements RiskTrail {
     this.#check?.stop();
     this.#ended = true;
     this.#parts.alerts?.end();
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers.stop();
   }
 
   #forget(): void {
@@ -556,36 +504,13 @@ export class RunningTrail implements RiskTrail {
 
   #uncaught(error: unknown, origin: string): void {
     try {
-      const { type = 'unknown', message, code } = failureInfo(error) ?? { message: String(error) };
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.#emit({
-        name: 'system.error',
-        attributes: {
-          operation: origin,
-          'exception.type': type,
-          ...(message === undefined ? {} : { 'exception.message': message }),
-          ...(code === undefined ? {} : { 'error.code': code }),
-          ...(typeof stack === 'string' ? { 'exception.stacktrace': stack } : {}),
-        },
-      });
+      this.#emit(uncaughtEvent(error, origin));
     } catch (failure) {
       this.#parts.failures.report(failure, 'uncaught exception');
     }
   }
 
   #every(intervalMs: number, act: () => void): void {
-    if (intervalMs === 0 || this.settings.disabled) return;
-    // Outside of any request's context, which the timer would otherwise keep and put on its events.
-    context.with(ROOT_CONTEXT, () => {
-      const timer = setInterval(() => {
-        try {
-          act();
-        } catch (error) {
-          this.#parts.failures.report(error, 'timer');
-        }
-      }, intervalMs);
-      timer.unref();
-      this.#timers.push(timer);
-    });
+    if (!this.settings.disabled) this.#timers.every(intervalMs, act);
   }
 }
