@@ -1,6 +1,7 @@
 /**
  * What the flag costs an order of ccxt, beside all that the venue takes: limit orders on Binance whose answer is there at once,
- * with the instrumentation and without it, in turn in one process. Then a million of them, and what is kept of each: nothing.
+ * with the instrumentation and without it, in turn in one process; what that is made of; then a million of them, and what is
+ * kept of each: nothing.
  *
  *     node --expose-gc bench/instrumented-order.bench.ts
  */
@@ -8,8 +9,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Exchange } from 'ccxt';
 import ccxt from 'ccxt';
-import { startRiskTrail } from '../src/index.ts';
+import { type RiskTrail, startRiskTrail } from '../src/index.ts';
+import type { InstrumentationHost } from '../src/instrumentation/host.ts';
 import { instrumentCcxt } from '../src/instrumentation/index.ts';
+import { setCurrentTrail } from '../src/runtime/current.ts';
 import { BINANCE } from '../test/support/venues/binance.ts';
 import { breathe, median, quantile, table, temporaryDirectory } from './support.ts';
 
@@ -63,14 +66,16 @@ const trail = await startRiskTrail({
 // The copies of ccxt for `import` and for `require`, of one source: one is instrumented, the other never is.
 const plain = await venue(createRequire(import.meta.url)('ccxt') as Exchanges);
 const before = await venue(ccxt as unknown as Exchanges);
-/** The copy that is never instrumented, and another exchange, in turn. */
-async function compare(others: Exchange) {
+/** The copy that is never instrumented, and another exchange, in turn. @param each called behind the other's orders of each round */
+async function compare(others: Exchange, each = () => {}) {
   const rounds: { readonly alone: Cost; readonly other: Cost }[] = [];
   for (const exchange of [plain, others]) await perOrder(exchange, WARMUP);
+  each();
   for (let round = 0; round < ROUNDS; round++) {
     const alone = await perOrder(plain, CALLS);
     await breathe();
     const other = await perOrder(others, CALLS);
+    each();
     await breathe();
     rounds.push({ alone, other });
   }
@@ -107,6 +112,57 @@ console.log(
     ],
   ),
 );
+
+/** Microseconds that each part has taken since they were last taken out. */
+const spent = new Map<string, number>();
+function spend(part: string, sinceMs: number): void {
+  spent.set(part, (spent.get(part) ?? 0) + (performance.now() - sinceMs) * 1000);
+}
+
+const host = trail as unknown as InstrumentationHost;
+/** The trail, with a watch on what the instrumentation asks of it. */
+const watched: InstrumentationHost = {
+  settings: host.settings,
+  emit(name, attributes) {
+    const since = performance.now();
+    const recordId = host.emit(name, attributes);
+    spend(`\`${name}\``, since);
+    return recordId;
+  },
+  writeAhead(name, attributes, act) {
+    const since = performance.now();
+    return host.writeAhead(name, attributes, (ahead) => {
+      spend(`\`${name}\``, since);
+      return act(ahead);
+    });
+  },
+  withContext(given, work) {
+    const since = performance.now();
+    return host.withContext(given, () => {
+      spend('its context, with a trace id', since);
+      return work();
+    });
+  },
+  openOrders: () => host.openOrders(),
+  knowExchange: (exchange) => host.knowExchange?.(exchange),
+  checkOrders: (exchange, orders) => host.checkOrders?.(exchange, orders),
+};
+
+setCurrentTrail(watched as unknown as RiskTrail);
+const rounds: Map<string, number>[] = [];
+const parted = await compare(instrumented, () => {
+  rounds.push(new Map(spent));
+  spent.clear();
+});
+setCurrentTrail(trail);
+// The first is the warm-up.
+const parts = [...rounds.at(-1)!.keys()].map((part): [string, number] => [
+  part,
+  median(rounds.slice(1).map((round) => round.get(part)! / CALLS)),
+]);
+const rest = parted.clock.difference - parts.reduce((sum, [, micros]) => sum + micros, 0);
+console.log(`\n### What that is made of, beside ${parted.clock.alone.toFixed(1)} µs of ccxt's\n`);
+console.log(table(['µs by the clock', 'an order'], [...parts, ['what lies around them in ccxt', rest]]));
 
 const { gc } = globalThis;
 if (gc === undefined) throw new Error('run with --expose-gc');

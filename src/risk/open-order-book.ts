@@ -7,6 +7,7 @@ import {
   changeInto,
   fieldsOf,
   foldOpenOrders,
+  isEnd,
   isOrderEvent,
   MAX_OPEN_ORDERS,
   namesOrders,
@@ -73,6 +74,10 @@ export class OpenOrderBook {
       this.#leave(slots[0]!);
       changeInto(this.#orders[slots[0]!]!, event, opens);
       this.#enter(slots[0]!);
+      return;
+    }
+    if (slots.length === 1 && MAY_END.has(event.name) && isEnd(event)) {
+      this.#remove(slots[0]!);
       return;
     }
     const before = slots.map((slot) => orderOf(this.#orders[slot]!));
@@ -177,3 +182,6 @@ export class OpenOrderBook {
 }
 
 const NO_SLOTS: readonly number[] = Object.freeze([]);
+
+/** Events about one order that end it where they say so. */
+const MAY_END: ReadonlySet<string> = new Set(['order.placed', 'order.outcome_unknown', 'order.edited', 'order.filled']);

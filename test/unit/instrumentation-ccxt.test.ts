@@ -1,5 +1,7 @@
 import ccxt from 'ccxt';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { fillBook } from '../../src/instrumentation/ccxt/records.ts';
+import { findHost } from '../../src/instrumentation/host.ts';
 import { instrumentCcxt } from '../../src/instrumentation/index.ts';
 import { listenAsTrail } from '../support/listening-host.ts';
 
@@ -247,6 +249,35 @@ describe('an order that failed', () => {
   });
 });
 
+describe('a call of several requests', () => {
+  it.each([
+    ['beside each other', (one: () => unknown, other: () => unknown) => Promise.all([one(), other()])],
+    ['one after the other', async (one: () => unknown, other: () => unknown) => [await one(), await other()]],
+  ])('counts the attempts of each by itself: %s', async (_, both) => {
+    const tries: Record<string, number> = {};
+    const exchange = makeExchange(
+      (path) => {
+        tries[path] = (tries[path] ?? 0) + 1;
+        return path === 'edit' && tries[path] === 1 ? timeout() : { id: 'n1' };
+      },
+      {},
+      { options: { maxRetriesOnFailure: 1 } },
+    );
+    const { privatePostOrder } = exchange;
+    exchange.privatePostOrder = async (params: object) => {
+      const [order] = await both(
+        () => privatePostOrder.call(exchange, params),
+        () => exchange.privatePostEdit({}),
+      );
+      return order;
+    };
+    await exchange.createOrder('BTC/USD', 'limit', 'buy', 1, 2);
+    expect(tries).toEqual({ order: 1, edit: 2 });
+    expect(heard.names()).toEqual(['order.intent', 'api.retry_attempt', 'order.placed']);
+    expect(attributesOf('order.placed')[0]).toMatchObject({ 'retry.count': 1 });
+  });
+});
+
 describe('durations and rate limits', () => {
   it('are told apart: queue, attempts, HTTP', async () => {
     const exchange = makeExchange(
@@ -260,6 +291,31 @@ describe('durations and rate limits', () => {
       expect(one['api.http_ms']!).toBeLessThanOrEqual(one['api.attempts_ms']!);
       expect(one).toMatchObject({ 'api.rate_limit.used': 12, 'api.rate_limit.remaining': 5 });
     }
+  });
+
+  const NAMES = {
+    'content-type': 'application/json',
+    'x-mbx-used-weight': '99',
+    'X-MBX-USED-WEIGHT-1M': '12',
+    'X-RateLimit-Remaining': '',
+    'gw-ratelimit-remaining': '4',
+    'X-Bapi-Limit-Status': '3',
+    'ratelimit-limit': 'many',
+    'x-rate-limit-limit': '120',
+  };
+
+  it.each([
+    ['an object', NAMES],
+    ['the same the other way round', Object.fromEntries(Object.entries(NAMES).reverse())],
+    ['what fetch gives', new Headers(NAMES)],
+  ])('are read from the first known header that has a number: %s', async (_, headers) => {
+    const exchange = makeExchange(() => ({ json: { id: 'e2' }, headers }));
+    await exchange.createOrder('BTC/USD', 'limit', 'buy', 1, 2);
+    expect(attributesOf('order.placed')[0]).toMatchObject({
+      'api.rate_limit.used': 12,
+      'api.rate_limit.remaining': 3,
+      'api.rate_limit.limit': 120,
+    });
   });
 
   it('that were hit are an event, with the wait that the venue asks for', async () => {
@@ -395,6 +451,19 @@ describe('fills', () => {
     expect(filled()).toEqual([[1, 100, 2]]);
   });
 
+  it('that add to what an earlier process recorded have the order’s average: what that cost is not known', async () => {
+    heard.known.push({ orderId: 'i1', filled: 1 });
+    let answer = order(3, { average: 105 });
+    const exchange = makeExchange(() => answer);
+    await exchange.fetchOrder('i1');
+    answer = order(4, { average: 110 });
+    await exchange.fetchOrder('i1');
+    expect(filled()).toEqual([
+      [2, 105, 3],
+      [1, 125, 4],
+    ]);
+  });
+
   it('of streams are recorded where they are newer than the process', async () => {
     const exchange = makeExchange(() => [
       { ...trade('t1', 1), order: 'j1', timestamp: Date.now() + 1000 },
@@ -402,6 +471,17 @@ describe('fills', () => {
     ]);
     await exchange.watchMyTrades();
     expect(attributesOf('order.filled').map((one) => one['trading.order.id'])).toEqual(['j1']);
+  });
+
+  it('of the newest 2,000 orders are known; each order that comes makes the oldest forgotten', async () => {
+    const exchange = makeExchange((path) => (path === 'watch' ? [] : undefined));
+    const book = fillBook(exchange);
+    for (let i = 0; i < 2003; i++) book.placed(`k${i}`);
+    // Told again, it takes no other's place.
+    book.placed('k2002');
+    const host = { ...findHost()!, openOrders: () => [] };
+    for (const id of ['k0', 'k2', 'k3', 'k2002']) book.orders(host, order(1, { id }), false);
+    expect(attributesOf('order.filled').map((one) => one['trading.order.id'])).toEqual(['k3', 'k2002']);
   });
 
   it('are followed by the cancellation of the rest', async () => {

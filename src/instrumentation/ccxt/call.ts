@@ -33,8 +33,8 @@ export interface CallScope {
   readonly call: CcxtCall;
   /** Within `loadMarkets`: nothing that is sent there is an order. */
   readonly loading: boolean;
-  /** The request that is under way, with its attempts so far. */
-  readonly request: { attempts: number; readonly isPublicRead: boolean } | undefined;
+  /** The request that is under way, with its attempts so far; one beside it, or within it, has a scope of its own. */
+  request: { attempts: number; readonly isPublicRead: boolean } | undefined;
 }
 
 export const scopes = new AsyncLocalStorage<CallScope>();
@@ -47,46 +47,49 @@ export function beginCall(exchange: object, operation: string): CcxtCall {
     exchange,
     operation,
     startMs: machineClock.monotonic(),
-    ...{
-      throttleMs: 0,
-      attemptsMs: 0,
-      httpMs: 0,
-      attempts: 0,
-      retries: 0,
-      sent: false,
-      uncertain: false,
-      status: undefined,
-    },
-    ...{ remaining: undefined, limit: undefined, used: undefined, retryAfterMs: undefined },
+    throttleMs: 0,
+    attemptsMs: 0,
+    httpMs: 0,
+    attempts: 0,
+    retries: 0,
+    sent: false,
+    uncertain: false,
+    status: undefined,
+    remaining: undefined,
+    limit: undefined,
+    used: undefined,
+    retryAfterMs: undefined,
   };
 }
 
 /** Milliseconds to three places: more is noise. */
 const rounded = (ms: number) => Math.round(ms * 1000) / 1000;
 
-/** How long it took, in its three parts; parts that were not seen are left out. */
-export function durations(call: CcxtCall) {
-  return {
-    'timing.duration_ms': rounded(machineClock.monotonic() - call.startMs),
-    ...(call.attempts === 0
-      ? {}
-      : {
-          'api.throttle_wait_ms': rounded(call.throttleMs),
-          'api.attempts_ms': rounded(call.attemptsMs),
-          'api.http_ms': rounded(call.httpMs),
-        }),
-    ...(call.retries > 0 ? { 'retry.count': call.retries } : {}),
-  };
+type Attributes = Record<string, unknown>;
+
+/** How long it took, in its three parts; parts that were not seen are left out. @returns `to`, with these */
+export function putDurations(to: Attributes, call: CcxtCall): Attributes {
+  to['timing.duration_ms'] = rounded(machineClock.monotonic() - call.startMs);
+  if (call.attempts > 0) {
+    to['api.throttle_wait_ms'] = rounded(call.throttleMs);
+    to['api.attempts_ms'] = rounded(call.attemptsMs);
+    to['api.http_ms'] = rounded(call.httpMs);
+  }
+  if (call.retries > 0) to['retry.count'] = call.retries;
+  return to;
 }
 
-/** What the venue said of its rate limit. */
-export function rateLimitAttributes(call: CcxtCall) {
-  return {
-    ...(call.remaining === undefined ? {} : { 'api.rate_limit.remaining': call.remaining }),
-    ...(call.limit === undefined ? {} : { 'api.rate_limit.limit': call.limit }),
-    ...(call.used === undefined ? {} : { 'api.rate_limit.used': call.used }),
-  };
+/** What the venue said of its rate limit. @returns `to`, with these */
+export function putRateLimit(to: Attributes, call: CcxtCall): Attributes {
+  if (call.remaining !== undefined) to['api.rate_limit.remaining'] = call.remaining;
+  if (call.limit !== undefined) to['api.rate_limit.limit'] = call.limit;
+  if (call.used !== undefined) to['api.rate_limit.used'] = call.used;
+  return to;
 }
+
+export const durations = (call: CcxtCall): Attributes => putDurations({}, call);
+
+export const rateLimitAttributes = (call: CcxtCall): Attributes => putRateLimit({}, call);
 
 /** HTTP status of the newest answer. */
 export const statusAttributes = (call: CcxtCall) =>

@@ -2,15 +2,19 @@
  * Fills of one exchange object, out of whatever shows them: the answer to an order, reads of orders and trades, streams. The
  * same fill comes by several of these ways; it is recorded once, by how much of the order was recorded so far.
  */
+import type { CatalogEvent } from '../../catalog/events.ts';
 import { difference, product, sum } from '../../risk/decimal.ts';
 import { type InstrumentationHost, type KnownOrder, machineClock, record } from '../host.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 interface Tracked {
-  /** Quantity that was recorded as filled, and what it cost. */
+  /** Quantity that was recorded as filled. */
   recorded: number;
-  cost: number;
+  /** At which average; unknown of what somebody else recorded. */
+  average: number | undefined;
+  /** What it cost, once that was asked for. */
+  cost: number | undefined;
   /** Quantity of the trades that were seen. */
   traded: number;
   /** Ids of those trades, once there are any. */
@@ -33,6 +37,21 @@ function quantity(value: unknown): number | undefined {
 const decimal = (value: unknown): number | string | undefined =>
   typeof value === 'number' || typeof value === 'string' ? value : undefined;
 
+const tell = (host: InstrumentationHost, name: CatalogEvent['name'], attributes: object) =>
+  record(host, { name, attributes } as never);
+
+/** What the recorded part of an order cost: calculated for those that are filled in parts alone. */
+function costOf(tracked: Tracked): number | undefined {
+  if (tracked.average !== undefined) tracked.cost ??= product(tracked.recorded, tracked.average);
+  return tracked.cost;
+}
+
+/** What was added to the recorded part was traded at this price; undefined where nobody knows what that part cost. */
+function priceOfAdded(tracked: Tracked, filled: number, average: number, added: number): number | undefined {
+  const cost = costOf(tracked);
+  return cost === undefined ? undefined : shortened(difference(product(filled, average), cost) / added);
+}
+
 /** Binary rounding of a quotient, taken away. */
 const shortened = (value: number) => Number(value.toPrecision(12));
 
@@ -41,6 +60,9 @@ const ENDS: Readonly<Record<string, true>> = { canceled: true, cancelled: true, 
 export class FillBook {
   readonly #venue: string;
   readonly #orders = new Map<string, Tracked>();
+  /** Their ids in a ring, the oldest at `#oldest` once it is full: a map finds its first key by going over those it lost. */
+  readonly #ids: string[] = [];
+  #oldest = 0;
   readonly #sinceMs = machineClock.now();
 
   constructor(venue: string) {
@@ -52,10 +74,22 @@ export class FillBook {
     this.#track(orderId, 0);
   }
 
+  /**
+   * The same, with the venue's answer, which may show a fill already.
+   * @param asked attributes of what was asked for: they say what the answer leaves out
+   */
+  answered(host: InstrumentationHost, orderId: string, shown: Fields, asked: Fields): void {
+    this.#progress(host, orderId, shown, this.#track(orderId, 0), asked);
+  }
+
   /** Somebody else told of the order: so much of it is filled, and whether it ended. */
   told(orderId: string, filled: number, ended: boolean): void {
     const tracked = this.#orders.get(orderId) ?? this.#track(orderId, filled);
-    tracked.recorded = Math.max(tracked.recorded, filled);
+    if (filled > tracked.recorded) {
+      tracked.recorded = filled;
+      tracked.average = undefined;
+      tracked.cost = undefined;
+    }
     tracked.traded = Math.max(tracked.traded, filled);
     tracked.ended ||= ended;
   }
@@ -83,38 +117,38 @@ export class FillBook {
 
   #order(host: InstrumentationHost, order: Fields, live: boolean, known: KnownOrders): void {
     const id = text(order['id']);
-    const filled = quantity(order['filled']);
     if (id === undefined) return;
     const tracked = this.#find(id, order, live, known);
-    if (tracked === undefined) return;
+    if (tracked !== undefined) this.#progress(host, id, order, tracked);
+  }
+
+  #progress(host: InstrumentationHost, id: string, order: Fields, tracked: Tracked, asked?: Fields): void {
+    const filled = quantity(order['filled']);
     const status = text(order['status']);
     if (filled !== undefined && filled > tracked.recorded) {
       const average = quantity(order['average']) ?? quantity(order['price']) ?? 0;
-      const total = product(filled, average);
-      const added = difference(filled, tracked.recorded);
       const first = tracked.recorded === 0;
-      const price = first ? (order['average'] ?? order['price']) : shortened(difference(total, tracked.cost) / added);
-      this.#fill(host, id, order, {
-        'trading.quantity': first ? (decimal(order['filled']) ?? added) : added,
-        ...(decimal(price) === undefined || Number(price) === 0 ? {} : { 'trading.price': decimal(price) }),
-        'trading.order.filled_quantity': decimal(order['filled']),
-        ...(decimal(order['remaining']) === undefined
-          ? {}
-          : { 'trading.order.remaining_quantity': order['remaining'] }),
-        ...(status === undefined ? {} : { 'trading.order.status': status }),
-      });
+      const added = first ? filled : difference(filled, tracked.recorded);
+      const price =
+        (first ? undefined : priceOfAdded(tracked, filled, average, added)) ??
+        decimal(order['average'] ?? order['price']);
+      const remaining = decimal(order['remaining']);
+      const attributes = this.#about(id, order, asked);
+      attributes['trading.quantity'] = first ? (decimal(order['filled']) ?? added) : added;
+      if (price !== undefined && Number(price) !== 0) attributes['trading.price'] = price;
+      attributes['trading.order.filled_quantity'] = decimal(order['filled']);
+      if (remaining !== undefined) attributes['trading.order.remaining_quantity'] = remaining;
+      if (status !== undefined) attributes['trading.order.status'] = status;
+      tell(host, 'order.filled', attributes);
       tracked.recorded = filled;
-      tracked.cost = total;
+      tracked.average = average;
+      tracked.cost = undefined;
     }
     if (status !== undefined && ENDS[status] && !tracked.ended) {
       tracked.ended = true;
-      record(host, {
-        name: 'order.cancelled',
-        attributes: {
-          ...this.#about(id, order),
-          'trading.order.status': status,
-        },
-      } as never);
+      const attributes = this.#about(id, order, asked);
+      attributes['trading.order.status'] = status;
+      tell(host, 'order.cancelled', attributes);
     }
   }
 
@@ -135,32 +169,28 @@ export class FillBook {
     const added = difference(tracked.traded, tracked.recorded);
     const fee = (trade['fee'] as Fields | undefined)?.['cost'];
     const price = decimal(trade['price']);
-    this.#fill(host, orderId, trade, {
-      'trading.quantity': added === amount ? (decimal(trade['amount']) ?? added) : added,
-      ...(price === undefined ? {} : { 'trading.price': price }),
-      'trading.order.filled_quantity': tracked.traded,
-      ...(tradeId === undefined ? {} : { 'trading.trade.id': tradeId }),
-      ...(decimal(fee) === undefined ? {} : { 'trading.fee': fee }),
-    });
+    const attributes = this.#about(orderId, trade);
+    attributes['trading.quantity'] = added === amount ? (decimal(trade['amount']) ?? added) : added;
+    if (price !== undefined) attributes['trading.price'] = price;
+    attributes['trading.order.filled_quantity'] = tracked.traded;
+    if (tradeId !== undefined) attributes['trading.trade.id'] = tradeId;
+    if (decimal(fee) !== undefined) attributes['trading.fee'] = fee;
+    tell(host, 'order.filled', attributes);
+    const before = costOf(tracked);
+    tracked.cost = before === undefined ? undefined : sum(before, product(added, quantity(trade['price']) ?? 0));
+    tracked.average = undefined;
     tracked.recorded = tracked.traded;
-    tracked.cost = sum(tracked.cost, product(added, quantity(trade['price']) ?? 0));
   }
 
-  #about(id: string, shown: Fields) {
+  #about(id: string, shown: Fields, asked?: Fields): Record<string, unknown> {
     const client = text(shown['clientOrderId']);
-    const symbol = text(shown['symbol']);
-    const side = text(shown['side']);
-    return {
-      'trading.venue': this.#venue,
-      'trading.order.id': id,
-      ...(client === undefined ? {} : { 'trading.order.client_id': client }),
-      ...(symbol === undefined ? {} : { 'trading.symbol': symbol }),
-      ...(side === undefined ? {} : { 'trading.side': side }),
-    };
-  }
-
-  #fill(host: InstrumentationHost, id: string, shown: Fields, more: object): void {
-    record(host, { name: 'order.filled', attributes: { ...this.#about(id, shown), ...more } } as never);
+    const symbol = text(shown['symbol'] ?? asked?.['trading.symbol']);
+    const side = text(shown['side'] ?? asked?.['trading.side']);
+    const attributes: Record<string, unknown> = { 'trading.venue': this.#venue, 'trading.order.id': id };
+    if (client !== undefined) attributes['trading.order.client_id'] = client;
+    if (symbol !== undefined) attributes['trading.symbol'] = symbol;
+    if (side !== undefined) attributes['trading.side'] = side;
+    return attributes;
   }
 
   #find(id: string, shown: Fields, live: boolean, known: KnownOrders): Tracked | undefined {
@@ -179,10 +209,21 @@ export class FillBook {
   }
 
   #track(id: string, recorded: number): Tracked {
-    const tracked: Tracked = { recorded, cost: 0, traded: recorded, trades: undefined, ended: false };
+    const cost = recorded === 0 ? 0 : undefined;
+    const tracked = { recorded, average: undefined, cost, traded: recorded, trades: undefined, ended: false };
+    if (!this.#orders.has(id)) this.#remember(id);
     this.#orders.set(id, tracked);
-    if (this.#orders.size > MAX_ORDERS) this.#orders.delete(this.#orders.keys().next().value!);
     return tracked;
+  }
+
+  #remember(id: string): void {
+    if (this.#ids.length < MAX_ORDERS) {
+      this.#ids.push(id);
+      return;
+    }
+    this.#orders.delete(this.#ids[this.#oldest]!);
+    this.#ids[this.#oldest] = id;
+    this.#oldest = (this.#oldest + 1) % MAX_ORDERS;
   }
 }
 

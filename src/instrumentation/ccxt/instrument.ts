@@ -10,6 +10,7 @@ import { beginCall, type CallScope, type CcxtCall, scopes } from './call.ts';
 import { failureOf } from './errors.ts';
 import { rateLimitOf } from './rate-limit.ts';
 import {
+  changesOf,
   createOutcome,
   fillBook,
   intentsOf,
@@ -60,7 +61,9 @@ export function instrumentCcxt<T extends CcxtModule>(ccxt: T): T {
   patch(prototype, 'throttle', throttle);
   patch(prototype, 'fetch2', fetch2);
   patch(prototype, 'fetch', fetch);
-  patch(prototype, 'handleRestResponse', handleRestResponse);
+  // The newer ones read the headers in a method of its own: what it has read need not be read again.
+  if (typeof prototype['getResponseHeaders'] === 'function') patch(prototype, 'getResponseHeaders', getResponseHeaders);
+  else patch(prototype, 'handleRestResponse', handleRestResponse);
   patch(prototype, 'loadMarkets', loadMarkets);
   return ccxt;
 }
@@ -168,9 +171,11 @@ function recorded(
   if (kind === 'watch') return ended(host, outcomeOf(host, call, kind, args), run);
   const symbol = kind === 'create' ? args[0] : undefined;
   const context = { venue: venueOf(exchange), ...(typeof symbol === 'string' ? { symbol } : {}) };
-  return host.withContext(context, () =>
-    kind === 'create' ? created(host, call, args, run) : ended(host, shown(host, call, kind, args), run),
-  );
+  return host.withContext(context, () => {
+    if (kind === 'create') return created(host, call, args, run);
+    if (kind === 'edit') return edited(host, call, args, run);
+    return ended(host, shown(host, call, kind, args), run);
+  });
 }
 
 /** The intents of all orders, then the call. */
@@ -199,6 +204,21 @@ async function created(
     intents.push(recordId);
     return ended(host, outcome(), run);
   });
+}
+
+/** Changes of orders: rules stand in front of them, too. */
+async function edited(
+  host: InstrumentationHost,
+  call: CcxtCall,
+  args: readonly unknown[],
+  run: () => unknown,
+): Promise<unknown> {
+  let check: OrderCheck | undefined;
+  guarded(host, 'ccxt edit', () => {
+    check = host.checkOrders?.(call.exchange, changesOf(call.exchange, call.operation, args), 'edit');
+  });
+  if (check?.refusal !== undefined) throw check.refusal;
+  return ended(host, watched(outcomeOf(host, call, 'edit', args), check), run);
 }
 
 /** How the end of a call is told; what a read shows is told to the rules, too. */
@@ -249,7 +269,9 @@ async function ended(host: InstrumentationHost, outcome: Outcome, run: () => unk
 const loadMarkets = (original: Method): Method =>
   function (this: object, ...args) {
     const scope = scopes.getStore();
-    if (scope === undefined) return original.apply(this, args);
+    // Where they are loaded nothing is sent.
+    const isLoaded = !args[0] && (this as { markets?: unknown }).markets != null;
+    if (scope === undefined || isLoaded) return original.apply(this, args);
     return scopes.run({ ...scope, loading: true }, () => original.apply(this, args));
   };
 
@@ -275,7 +297,9 @@ const fetch2 = (original: Method): Method =>
     const call = beginCall(this, `${String(method ?? 'GET')} ${String(path)}`);
     const own: CallScope = { call, loading: false, request: undefined };
     return host.withContext({ venue: venueOf(this) }, () =>
-      ended(host, outcomeOf(host, call, 'other', []), () => attempted(own, this, original, args)),
+      ended(host, outcomeOf(host, call, 'other', []), () =>
+        scopes.run(own, () => attempted(own, this, original, args)),
+      ),
     );
   };
 
@@ -283,10 +307,14 @@ async function attempted(scope: CallScope, exchange: object, original: Method, a
   const { call } = scope;
   const request = { attempts: 0, isPublicRead: isPublicRead(args[1], args[2]) };
   const throttledMs = call.throttleMs;
+  const isAlone = scope.request === undefined;
   const beganMs = machineClock.monotonic();
   try {
-    return await scopes.run({ ...scope, request }, () => original.apply(exchange, args));
+    if (!isAlone) return await scopes.run({ ...scope, request }, () => original.apply(exchange, args));
+    scope.request = request;
+    return await original.apply(exchange, args);
   } finally {
+    if (isAlone) scope.request = undefined;
     call.attemptsMs += machineClock.monotonic() - beganMs - (call.throttleMs - throttledMs);
   }
 }
@@ -329,21 +357,33 @@ async function attempt(scope: CallScope, send: () => unknown): Promise<unknown> 
   }
 }
 
+type Response = { readonly status?: unknown; readonly headers?: unknown } | undefined;
+
 /** Its arguments are of this answer alone, where `last_response_headers` may be another call's. */
 const handleRestResponse = (original: Method): Method =>
   function (this: object, ...args) {
-    const scope = scopes.getStore();
-    if (scope !== undefined && scope.call.exchange === this) {
-      guarded(findHost(), 'ccxt response', () => {
-        const [response] = args as [{ status?: unknown; headers?: unknown } | undefined];
-        const { call } = scope;
-        const { remaining, limit, used, retryAfterMs } = rateLimitOf(response?.headers);
-        if (typeof response?.status === 'number') call.status = response.status;
-        call.remaining = remaining ?? call.remaining;
-        call.limit = limit ?? call.limit;
-        call.used = used ?? call.used;
-        call.retryAfterMs = retryAfterMs;
-      });
-    }
+    const response = args[0] as Response;
+    noteAnswer(this, response, response?.headers);
     return original.apply(this, args);
   };
+
+const getResponseHeaders = (original: Method): Method =>
+  function (this: object, ...args) {
+    const headers = original.apply(this, args);
+    noteAnswer(this, args[0] as Response, headers);
+    return headers;
+  };
+
+function noteAnswer(exchange: object, response: Response, headers: unknown): void {
+  const scope = scopes.getStore();
+  if (scope === undefined || scope.call.exchange !== exchange) return;
+  guarded(findHost(), 'ccxt response', () => {
+    const { call } = scope;
+    const { remaining, limit, used, retryAfterMs } = rateLimitOf(headers);
+    if (typeof response?.status === 'number') call.status = response.status;
+    call.remaining = remaining ?? call.remaining;
+    call.limit = limit ?? call.limit;
+    call.used = used ?? call.used;
+    call.retryAfterMs = retryAfterMs;
+  });
+}

@@ -25,41 +25,46 @@ const USED = [
   'x-bx-used-weight',
 ];
 
-type Headers = Readonly<Record<string, unknown>> | { get(name: string): string | null };
+interface Known {
+  readonly tells: keyof RateLimit;
+  /** Its place among the headers that tell the same. */
+  readonly rank: number;
+}
+
+const KNOWN: ReadonlyMap<string, Known> = new Map(
+  Object.entries({ remaining: REMAINING, limit: LIMIT, used: USED, retryAfterMs: ['retry-after'] }).flatMap(
+    ([tells, names]) => names.map((name, rank) => [name, { tells: tells as keyof RateLimit, rank }] as const),
+  ),
+);
+
+/** The same by names as venues write them: they send the same ones with each answer. */
+const written = new Map<string, Known | null>();
+const MAX_WRITTEN = 1000;
+
+function knownAs(name: string): Known | null {
+  const before = written.get(name);
+  if (before !== undefined) return before;
+  const known = KNOWN.get(name.toLowerCase()) ?? null;
+  if (written.size < MAX_WRITTEN) written.set(name, known);
+  return known;
+}
 
 /** Reads headers given as an object, in any case of letters, or as a `Headers`. */
 export function rateLimitOf(headers: unknown): RateLimit {
-  if (typeof headers !== 'object' || headers === null) return {};
-  const find = finder(headers as Headers);
-  const remaining = find(REMAINING);
-  const limit = find(LIMIT);
-  const used = find(USED);
-  const retryAfter = find(['retry-after']);
-  return {
-    ...(remaining === undefined ? {} : { remaining }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(used === undefined ? {} : { used }),
-    ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter * 1000 }),
+  const found: { -readonly [K in keyof RateLimit]: number } = {};
+  if (typeof headers !== 'object' || headers === null) return found;
+  const ranks: { -readonly [K in keyof RateLimit]: number } = {};
+  const read = (value: unknown, name: string) => {
+    const known = knownAs(name);
+    if (known === null || value === undefined || value === null || value === '') return;
+    const { tells, rank } = known;
+    const number = Number(value);
+    if (!Number.isFinite(number) || rank > (ranks[tells] ?? rank)) return;
+    ranks[tells] = rank;
+    found[tells] = tells === 'retryAfterMs' ? number * 1000 : number;
   };
-}
-
-function finder(headers: Headers): (names: readonly string[]) => number | undefined {
-  const get =
-    typeof (headers as { get?: unknown }).get === 'function'
-      ? (name: string) => (headers as { get(name: string): string | null }).get(name) ?? undefined
-      : lowered(headers as Record<string, unknown>);
-  return (names) => {
-    for (const name of names) {
-      const text = get(name);
-      const value = text === undefined || text === '' ? Number.NaN : Number(text);
-      if (Number.isFinite(value)) return value;
-    }
-    return undefined;
-  };
-}
-
-function lowered(headers: Record<string, unknown>): (name: string) => unknown {
-  const found = new Map<string, unknown>();
-  for (const name in headers) found.set(name.toLowerCase(), headers[name]);
-  return (name) => found.get(name);
+  const { forEach } = headers as Partial<Headers>;
+  if (typeof forEach === 'function') (headers as Headers).forEach(read);
+  else for (const name in headers) read((headers as Record<string, unknown>)[name], name);
+  return found;
 }

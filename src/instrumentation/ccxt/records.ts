@@ -1,7 +1,15 @@
 /** What is recorded of each kind of unified call. */
 import type { CatalogEvent } from '../../catalog/events.ts';
 import { guarded, type InstrumentationHost, record } from '../host.ts';
-import { type CcxtCall, durations, rateLimitAttributes, readingOrders, statusAttributes } from './call.ts';
+import {
+  type CcxtCall,
+  durations,
+  putDurations,
+  putRateLimit,
+  rateLimitAttributes,
+  readingOrders,
+  statusAttributes,
+} from './call.ts';
 import { classNames, failureOf, isRateLimit, plainMessage } from './errors.ts';
 import { FillBook } from './fills.ts';
 import {
@@ -104,15 +112,11 @@ const mayHaveArrived = (call: CcxtCall, error: unknown) =>
   call.uncertain || ((call.sent || call.operation.endsWith('Ws')) && failureOf(error, call.status) === 'unknown');
 
 /** Every call, with its durations; a limit that was hit by way of an error that carries no status. */
-function callDone(host: InstrumentationHost, call: CcxtCall, more: Attributes): void {
-  emit(host, 'api.call', {
-    operation: call.operation,
-    'trading.venue': venueOf(call.exchange),
-    ...durations(call),
-    ...statusAttributes(call),
-    ...rateLimitAttributes(call),
-    ...more,
-  });
+function callDone(host: InstrumentationHost, call: CcxtCall, more?: Attributes): void {
+  const attributes = putDurations({ operation: call.operation, 'trading.venue': venueOf(call.exchange) }, call);
+  if (call.status !== undefined) attributes['http.response.status_code'] = call.status;
+  putRateLimit(attributes, call);
+  emit(host, 'api.call', more === undefined ? attributes : { ...attributes, ...more });
 }
 
 /** The end of a call, told once. */
@@ -129,16 +133,20 @@ export function createOutcome(
   intents: readonly (string | undefined)[],
 ): Outcome {
   const { exchange } = call;
-  const venue = { 'trading.venue': venueOf(exchange) };
-  const measured = () => ({ ...durations(call), ...rateLimitAttributes(call), operation: call.operation });
-  const cause = (i: number) => (intents[i] === undefined ? {} : { 'risk.cause.record_id': intents[i] });
+  /** What all that becomes of the order with this number tells besides. */
+  const measured = (to: Attributes, i: number) => {
+    to['trading.venue'] = venueOf(exchange);
+    to['operation'] = call.operation;
+    if (intents[i] !== undefined) to['risk.cause.record_id'] = intents[i];
+    return putRateLimit(putDurations(to, call), call);
+  };
   return {
     done(result) {
       const orders = Array.isArray(result) ? result : [result];
       const book = fillBook(exchange);
       for (let i = 0; i < Math.max(before.length, orders.length); i++) {
         const order: unknown = orders[i];
-        const attributes: Attributes = { ...answered(before[i] ?? {}, order), ...venue, ...cause(i), ...measured() };
+        const attributes = measured(answered(before[i] ?? {}, order), i);
         const status = attributes['trading.order.status'];
         if (status === 'rejected') {
           emit(host, 'order.rejected', attributes);
@@ -151,49 +159,36 @@ export function createOutcome(
         }
         emit(host, 'order.placed', attributes);
         const id = attributes['trading.order.id'];
-        if (typeof id !== 'string') continue;
-        book.placed(id);
-        book.orders(host, shownOrder(order, attributes), false);
+        if (typeof id === 'string' && isMap(order)) book.answered(host, id, order, attributes);
       }
-      callDone(host, call, {});
+      callDone(host, call);
     },
     failed(error) {
       const about = errorAttributes(exchange, error);
       const name = mayHaveArrived(call, error) ? 'order.outcome_unknown' : 'order.rejected';
       for (const [i, order] of before.entries()) {
-        emit(host, name, { ...order, ...venue, ...cause(i), ...measured(), ...about });
+        emit(host, name, { ...measured({ ...order }, i), ...about });
       }
       callDone(host, call, about);
     },
   };
 }
 
-/** What the book of fills reads of an order that this process placed. */
-const SHOWN = ['id', 'clientOrderId', 'symbol', 'side', 'status', 'filled', 'remaining', 'average', 'price'] as const;
-
-/** An order as it was answered; members that the venue left out don't hide those that were asked for. */
-function shownOrder(order: unknown, asked: Attributes): Fields {
-  const shown: Record<string, unknown> = { symbol: asked['trading.symbol'], side: asked['trading.side'] };
-  if (!isMap(order)) return shown;
-  for (const key of SHOWN) {
-    const value = order[key];
-    if (value !== undefined && value !== null) shown[key] = value;
-  }
-  return shown;
-}
-
 /** Kraken's amendments leave the order its id; what ccxt shows as one is that of the amendment. */
 const isAmended = (order: unknown): boolean =>
   isMap(order) && isMap(order['info']) && order['info']['amend_id'] !== undefined;
 
+/** The order that an edit is about, and what it is to become. */
+function changed(exchange: object, edit: NamedArguments): Attributes {
+  const attributes: Attributes = { ...requested(edit), 'trading.venue': venueOf(exchange) };
+  put(attributes, 'trading.order.id', text(edit['id']));
+  put(attributes, 'trading.order.client_id', text(edit['clientOrderId']));
+  return attributes;
+}
+
 function editOutcome(host: InstrumentationHost, call: CcxtCall, args: readonly unknown[]): Outcome {
   const edits = editsOf(call.operation, args);
-  const of = (edit: NamedArguments) => {
-    const attributes: Attributes = { ...requested(edit), 'trading.venue': venueOf(call.exchange) };
-    put(attributes, 'trading.order.id', text(edit['id']));
-    put(attributes, 'trading.order.client_id', text(edit['clientOrderId']));
-    return attributes;
-  };
+  const of = (edit: NamedArguments) => changed(call.exchange, edit);
   return {
     done(result) {
       const orders = Array.isArray(result) ? result : [result];
@@ -219,7 +214,7 @@ function editOutcome(host: InstrumentationHost, call: CcxtCall, args: readonly u
         emit(host, 'order.placed', { ...after, ...measured });
         fillBook(call.exchange).placed(String(after['trading.order.id']));
       }
-      callDone(host, call, {});
+      callDone(host, call);
     },
     failed(error) {
       const about = { ...errorAttributes(call.exchange, error), operation: call.operation, ...durations(call) };
@@ -276,7 +271,7 @@ function cancelOutcome(host: InstrumentationHost, call: CcxtCall, args: readonly
         const book = fillBook(call.exchange);
         for (const id of [target.id, ...(target.ids ?? answeredIds)]) if (id !== undefined) book.cancelled(id);
       }
-      callDone(host, call, {});
+      callDone(host, call);
     },
     failed(error) {
       const about = { ...errorAttributes(call.exchange, error), operation: call.operation, ...durations(call) };
@@ -307,7 +302,7 @@ function settingOutcome(
         put(attributes, 'trading.leverage', Number.isFinite(Number(args[0])) ? Number(args[0]) : undefined);
       else put(attributes, 'trading.margin_type', text(args[0])?.toLowerCase());
       emit(host, kind === 'leverage' ? 'config.leverage_set' : 'config.margin_type_set', attributes);
-      callDone(host, call, {});
+      callDone(host, call);
     },
     failed: (error) => plainFailure(host, call, error),
   };
@@ -365,7 +360,7 @@ function readOutcome(host: InstrumentationHost, call: CcxtCall): Outcome {
         // The reconciliation tells of what it finds.
       } else if (operation.endsWith('Trades')) fillBook(call.exchange).trades(host, result, false);
       else fillBook(call.exchange).orders(host, result, false);
-      callDone(host, call, {});
+      callDone(host, call);
     },
     failed: (error) => plainFailure(host, call, error),
   };
@@ -402,13 +397,22 @@ export function outcomeOf(
     case 'watch':
       return watchOutcome(host, call);
     case 'other':
-      return { done: () => callDone(host, call, {}), failed: (error) => plainFailure(host, call, error) };
+      return { done: () => callDone(host, call), failed: (error) => plainFailure(host, call, error) };
   }
 }
 
 /** What is asked for by a creating call, order by order. */
 export const intentsOf = (exchange: object, operation: string, args: readonly unknown[]): readonly Attributes[] =>
-  ordersOf(operation, args).map((order) => ({ ...requested(order), 'trading.venue': venueOf(exchange), operation }));
+  ordersOf(operation, args).map((order) => {
+    const attributes = requested(order);
+    attributes['trading.venue'] = venueOf(exchange);
+    attributes['operation'] = operation;
+    return attributes;
+  });
+
+/** What is asked for by an editing call, order by order. */
+export const changesOf = (exchange: object, operation: string, args: readonly unknown[]): readonly Attributes[] =>
+  editsOf(operation, args).map((edit) => ({ ...changed(exchange, edit), operation }));
 
 /** The venue's limit was hit. */
 export function rateLimited(host: InstrumentationHost, call: CcxtCall, error: unknown): void {

@@ -109,7 +109,8 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
 
 function named(names: readonly string[], given: readonly unknown[]): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  for (const [i, name] of names.entries()) {
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
     const value = given[i];
     // Optional arguments are often left out, and `params` come earlier then.
     if (isMap(value) && name !== 'takeProfit' && name !== 'stopLoss') break;
@@ -120,11 +121,25 @@ function named(names: readonly string[], given: readonly unknown[]): Record<stri
   return result;
 }
 
+/** What a method's name says of its order, by the name. */
+const said = new Map<string, { readonly side: string | undefined; readonly type: string | undefined }>();
+
+function saidBy(name: string) {
+  let known = said.get(name);
+  if (known === undefined) {
+    known = {
+      side: /Buy/.test(name) ? 'buy' : /Sell/.test(name) ? 'sell' : undefined,
+      type: /Limit/.test(name) ? 'limit' : /Market/.test(name) ? 'market' : undefined,
+    };
+    said.set(name, known);
+  }
+  return known;
+}
+
 function ofName(name: string, result: Record<string, unknown>): Record<string, unknown> {
-  if (/Buy/.test(name)) result['side'] ??= 'buy';
-  if (/Sell/.test(name)) result['side'] ??= 'sell';
-  if (/Limit/.test(name)) result['type'] ??= 'limit';
-  if (/Market/.test(name)) result['type'] ??= 'market';
+  const { side, type } = saidBy(name);
+  if (side !== undefined) result['side'] ??= side;
+  if (type !== undefined) result['type'] ??= type;
   return result;
 }
 

@@ -8,7 +8,7 @@ import {
   runWithContext,
   type TrailContext,
 } from '../../../src/telemetry/context.ts';
-import { traceIdOf } from '../../../src/telemetry/correlation.ts';
+import { newCorrelationId, traceIdOf } from '../../../src/telemetry/correlation.ts';
 import { startForTest, type TestTelemetry } from './support.ts';
 
 const UUID = '9F1C2D3E-4A5B-4C6D-8E7F-001122334455';
@@ -36,6 +36,17 @@ describe('the trace id of a correlation id', () => {
   it('is never all zero: the nil UUID is hashed', () => {
     const nil = '00000000-0000-0000-0000-000000000000';
     expect(traceIdOf(nil)).toBe(hashed(nil));
+  });
+
+  it('made where none was given is that of a random UUID, asked for at once or later', () => {
+    const ids = Array.from({ length: 1000 }, () => {
+      const id = newCorrelationId();
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(traceIdOf(id)).toBe(id.replaceAll('-', ''));
+      return id;
+    });
+    expect(new Set(ids).size).toBe(1000);
+    for (const id of ids) expect(traceIdOf(id)).toBe(id.replaceAll('-', ''));
   });
 });
 
