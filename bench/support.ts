@@ -80,6 +80,50 @@ export class PagesAtHand {
   }
 }
 
+/** So much slower than its best the fixed work may be: short of what a neighbour costs, above the noise of the clock. */
+const CLEAR = 1.15;
+
+/**
+ * Whether the processor was ours alone. On a shared machine a neighbour on the other thread of the same core makes all but the
+ * simplest work slower by half, for a second or an hour. Fixed work before and behind each turn of a benchmark tells: turns
+ * in which it took longer than at its best are left out.
+ */
+export class Yardstick {
+  readonly #values = new Float64Array(4096).fill(1);
+  readonly #readings: number[] = [];
+  #sum = 0;
+
+  constructor() {
+    // Compiled before it is read.
+    for (let i = 0; i < 2000; i++) this.read();
+    this.#readings.length = 0;
+  }
+
+  /** Does the work once, some 50 µs of it. @returns the number of this reading */
+  read(): number {
+    const values = this.#values;
+    const start = performance.now();
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let pass = 0; pass < 24; pass++) {
+      for (let i = 0; i < values.length; i += 4) {
+        a += values[i]!;
+        b += values[i + 1]!;
+        c += values[i + 2]!;
+        d += values[i + 3]!;
+      }
+    }
+    const took = performance.now() - start;
+    this.#sum += a + b + c + d;
+    return this.#readings.push(took) - 1;
+  }
+
+  /** Tells of a reading whether it was as quick as the quickest hundredth of all there are by now. */
+  clear(): (reading: number) => boolean {
+    const most = quantile(this.#readings, 0.01) * CLEAR;
+    return (reading) => this.#readings[reading]! <= most;
+  }
+}
+
 /** A record of eight attributes, two of which change. @param timeUnixNano decimal nanoseconds */
 export function breakerChange(index: number, timeUnixNano: string): AuditInput {
   return {
