@@ -52,51 +52,73 @@ function open(name: string, more: { fs?: JournalFs; stallBudgetMs?: number } = {
 /** Rounds of 64 callers who each append a record and wait for it to be on disk, in turn with plain writes of as many bytes. */
 async function commits(): Promise<void> {
   const CALLERS = 64;
-  const ROUNDS = 300;
+  // Where the file system puts a file makes a fifth of what its sync takes: several of each.
+  const PAIRS = 8;
+  const ROUNDS = 60;
   // As a service is that has run for a while.
   const WARMUP = 1500;
-  const journal = open('commit');
-  const plain = openSync(join(directory, 'plain'), 'a');
   const yardstick = new Yardstick();
   const rounds: { readonly readings: readonly number[]; readonly times: readonly number[] }[] = [];
-  for (let round = -WARMUP; round < ROUNDS; round++) {
-    const before = journal.stats().bytes;
-    // What is recorded is the caller's, as the bytes of the plain writes are.
-    const inputs = Array.from({ length: CALLERS }, (_, i) => input(i));
-    const readings = [yardstick.read()];
-    let start = performance.now();
-    await Promise.all(
-      inputs.map((one) => {
-        journal.append(one);
-        return journal.commit();
-      }),
-    );
-    const ours = performance.now() - start;
-    const bytes = Buffer.alloc(Math.round((journal.stats().bytes - before) / CALLERS), 'x');
-    start = performance.now();
-    for (let i = 0; i < CALLERS; i++) writeSync(plain, bytes);
-    await new Promise((resolve) => fdatasync(plain, resolve));
-    const theirs = performance.now() - start;
-    readings.push(yardstick.read());
-    start = performance.now();
-    journal.append(input(0));
-    await journal.commit();
-    const single = performance.now() - start;
-    start = performance.now();
-    writeSync(plain, bytes);
-    await new Promise((resolve) => fdatasync(plain, resolve));
-    const plainSingle = performance.now() - start;
-    readings.push(yardstick.read());
-    if (round >= 0) rounds.push({ readings, times: [ours / CALLERS, theirs / CALLERS, single, plainSingle] });
+  let journal: Journal;
+  let plain: number;
+  let bytes = Buffer.alloc(0);
+
+  /** Microseconds a record. */
+  async function perRecord(records: number, run: () => Promise<unknown>): Promise<number> {
+    const start = performance.now();
+    await run();
+    return ((performance.now() - start) * 1000) / records;
   }
-  await journal.close('bench');
-  closeSync(plain);
+  function commitAll(callers: number): Promise<number> {
+    // What is recorded is the caller's, as the bytes of the plain writes are.
+    const inputs = Array.from({ length: callers }, (_, i) => input(i));
+    return perRecord(callers, () =>
+      Promise.all(
+        inputs.map((one) => {
+          journal.append(one);
+          return journal.commit();
+        }),
+      ),
+    );
+  }
+  function writeAll(callers: number): Promise<number> {
+    return perRecord(callers, () => {
+      for (let i = 0; i < callers; i++) writeSync(plain, bytes);
+      return new Promise((resolve) => fdatasync(plain, resolve));
+    });
+  }
+
+  async function round(commitFirst: boolean): Promise<(typeof rounds)[number]> {
+    const before = journal.stats().bytes;
+    const readings = [yardstick.read()];
+    const times: number[] = [];
+    for (const callers of [CALLERS, 1]) {
+      // The first pays for what waits in the file system's own journal: each is the first in every other round.
+      const [first, second] = commitFirst ? [commitAll, writeAll] : [writeAll, commitAll];
+      const pair = [await first(callers), await second(callers)];
+      times.push(...(commitFirst ? pair : pair.reverse()));
+      readings.push(yardstick.read());
+    }
+    bytes = Buffer.alloc(Math.round((journal.stats().bytes - before) / (CALLERS + 1)), 'x');
+    return { readings, times };
+  }
+
+  for (let pair = 0; pair < PAIRS; pair++) {
+    journal = open(`commit-${pair}`);
+    plain = openSync(join(directory, `plain-${pair}`), 'a');
+    for (let i = pair === 0 ? -WARMUP : -10; i < ROUNDS; i++) {
+      const measured = await round(i % 2 === 0);
+      if (i >= 0) rounds.push(measured);
+    }
+    await journal.close('bench');
+    closeSync(plain);
+  }
   const isClear = yardstick.clear();
   const clear = rounds.filter(({ readings }) => readings.every(isClear));
-  const medians = (of: typeof rounds) => [0, 1, 2, 3].map((i) => median(of.map(({ times }) => times[i]! * 1000)));
+  const medians = (of: typeof rounds) => [0, 1, 2, 3].map((i) => median(of.map(({ times }) => times[i]!)));
   const [undisturbed, all] = [medians(clear), medians(rounds)];
   const row = (name: string, read: (times: readonly number[]) => number) => [name, read(undisturbed), read(all)];
-  console.log(`### Commit, ${CALLERS} concurrent callers; medians of ${ROUNDS} rounds in turn\n`);
+  console.log(`### Commit, ${CALLERS} concurrent callers; medians of ${PAIRS} × ${ROUNDS} rounds in turn\n`);
   console.log(
     table(
       ['µs per record', `the processor ours (${clear.length} rounds)`, 'all rounds'],
