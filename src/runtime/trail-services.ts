@@ -109,7 +109,7 @@ export class TrailServices {
     if (settings.sealSegments || settings.sealDaily || retains) {
       const onError = (error: unknown, what: string) => report(error, what);
       const clock = this.#clock;
-      this.#runner = new RetainWorker({ clock, onError });
+      this.#runner = new RetainWorker({ clock, onError, sealsOnly: !retains });
       const rotateDaily = settings.sealDaily ? () => journal.closeSegment() : undefined;
       const runner = this.#runner;
       this.#sealer = new Sealer({ dataDir, live: journal, runner, clock, onError, rotateDaily });

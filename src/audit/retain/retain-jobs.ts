@@ -17,12 +17,12 @@ export interface RetainRunner {
   stop(): Promise<void>;
 }
 
-/** Does one job. Blocks. */
-export function runRetainJob<J extends RetainJob>(job: J): RetainResult<J> {
-  return dispatch(job) as RetainResult<J>;
+/** Does one job. All but the sealing blocks. */
+export async function runRetainJob<J extends RetainJob>(job: J): Promise<RetainResult<J>> {
+  return (await dispatch(job)) as RetainResult<J>;
 }
 
-function dispatch(job: RetainJob): SealResult | ScanResult | RetainedStream {
+function dispatch(job: RetainJob): Promise<SealResult> | ScanResult | RetainedStream {
   switch (job.kind) {
     case 'seal':
       return sealSegments(job);
@@ -33,7 +33,7 @@ function dispatch(job: RetainJob): SealResult | ScanResult | RetainedStream {
   }
 }
 
-/** Jobs in the calling thread: they block it. */
+/** Jobs in the calling thread. */
 export function createInlineRunner(): RetainRunner {
-  return { run: async (job) => runRetainJob(job), stop: async () => {} };
+  return { run: runRetainJob, stop: async () => {} };
 }

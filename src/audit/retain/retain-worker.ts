@@ -7,6 +7,11 @@ export interface RetainWorkerOptions {
   readonly clock: Clock;
   /** Told of each death of the thread. */
   readonly onError: (error: unknown, what: string) => void;
+  /**
+   * Whether the thread is only asked to seal. It reads in pieces then, and gets a small heap: V8 would let the pieces that
+   * were done with stand up to 80 MB.
+   */
+  readonly sealsOnly?: boolean;
   /** Makes the thread. @default createRetainThread */
   readonly createWorker?: () => Worker;
 }
@@ -19,10 +24,19 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** The thread that does the jobs. */
-export function createRetainThread(): Worker {
+/** Four times what sealing takes. */
+const SEALING_HEAP_MB = 32;
+
+/** The thread that does the jobs. @param sealsOnly see {@link RetainWorkerOptions.sealsOnly} */
+export function createRetainThread(sealsOnly = false): Worker {
   const file = import.meta.url.endsWith('.ts') ? './seal-worker.ts' : './seal-worker.js';
-  return new Worker(new URL(file, import.meta.url), { name: 'risktrail-retain', execArgv: [], env: {} });
+  const resourceLimits = sealsOnly ? { maxOldGenerationSizeMb: SEALING_HEAP_MB } : {};
+  return new Worker(new URL(file, import.meta.url), {
+    name: 'risktrail-retain',
+    execArgv: [],
+    env: {},
+    resourceLimits,
+  });
 }
 
 /**
@@ -57,7 +71,8 @@ export class RetainWorker implements RetainRunner {
   }
 
   #start(): Worker {
-    const worker = (this.#options.createWorker ?? createRetainThread)();
+    const { createWorker, sealsOnly } = this.#options;
+    const worker = createWorker === undefined ? createRetainThread(sealsOnly) : createWorker();
     worker.on('message', ({ id, result, failure }) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);

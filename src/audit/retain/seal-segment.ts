@@ -14,13 +14,14 @@
  * next one goes on), or a sealed file that isn't noted yet (step 4). The plain file is only ever removed behind a sealed one
  * that was read back, so at no moment does a record stand nowhere.
  */
-import { hash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { constants, zstdCompressSync } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { PRIVATE_FILE_MODE, replaceFileSync, syncDirectorySync } from '../journal/durable-file.ts';
 import { formatSealedState, readSealedState, type SealedSegment, sealedStatePath } from '../journal/sealed-state.ts';
-import { isBrokenContent, readSegment } from '../journal/segment-content.ts';
+import { isBrokenContent } from '../journal/segment-content.ts';
 import {
   listSegments,
   plainSegmentName,
@@ -57,9 +58,12 @@ export interface SealResult {
 const LEVEL = 6;
 /** More than this in one call isn't decompressed in one either; such a segment stays plain. */
 const MAX_BYTES = 1_073_741_824;
+/** Read at a time. */
+const CHUNK_BYTES = 262_144;
+const NEWLINE = 0x0a;
 
 /** Seals what a job asks for. Files that can't be sealed are named in the result, and the others go on. */
-export function sealSegments(job: SealJob): SealResult {
+export async function sealSegments(job: SealJob): Promise<SealResult> {
   const { directory } = job;
   removeTemporary(directory, '.jsonl.zst.tmp');
   if (job.below === 'all')
@@ -69,7 +73,7 @@ export function sealSegments(job: SealJob): SealResult {
   for (const file of closedSegments(job)) {
     if (file.sealed && done.has(plainSegmentName(file.name))) continue;
     try {
-      result.freedBytes += sealOne(job, file);
+      result.freedBytes += await sealOne(job, file);
       result.sealedSegments++;
     } catch (error) {
       result.failures.push(`${file.path}: ${(error as Error).message}`);
@@ -96,48 +100,51 @@ function removeTemporary(directory: string, suffix: string): void {
 }
 
 /** @returns by how much less room the segment takes */
-function sealOne(job: SealJob, file: SegmentFile): number {
+async function sealOne(job: SealJob, file: SegmentFile): Promise<number> {
   const { directory } = job;
   const sealedPath = join(directory, sealedSegmentName(file.name));
-  const plain = readSegment(file);
+  const text = await readThrough(file);
   if (!file.sealed) {
-    if (plain.length > MAX_BYTES) throw new Error(`too large to be sealed (${plain.length} bytes)`);
+    if (text.bytes > MAX_BYTES) throw new Error(`too large to be sealed (${text.bytes} bytes)`);
     // One that is there was left by a process that died: it is looked at like one of our own.
-    if (statSync(sealedPath, { throwIfNoEntry: false }) === undefined) writeSealed(sealedPath, plain, directory);
-    checkSealed(sealedPath, plain);
+    if (statSync(sealedPath, { throwIfNoEntry: false }) === undefined) {
+      await writeSealed(sealedPath, file.path, text.bytes);
+      syncDirectorySync(directory);
+    }
+    await checkSealed(sealedPath, text);
   }
   const sealedBytes = statSync(sealedPath).size;
-  note(job, { name: plainSegmentName(file.name), bytes: plain.length, sealedBytes, lastTime: lastTimeOf(plain) });
+  note(job, { name: plainSegmentName(file.name), bytes: text.bytes, sealedBytes, lastTime: text.lastTime });
   if (file.sealed) return 0;
   rmSync(file.path);
   syncDirectorySync(directory);
-  return plain.length - sealedBytes;
+  return text.bytes - sealedBytes;
 }
 
-function writeSealed(path: string, plain: Buffer, directory: string): void {
-  const compressed = zstdCompressSync(plain, {
-    params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
-  });
+/** Compresses in pieces: a segment may be as large as a setting says, and this thread's memory is the service's. */
+async function writeSealed(path: string, plainPath: string, plainBytes: number): Promise<void> {
   const temporary = `${path}.tmp`;
-  const fd = openSync(temporary, 'wx', PRIVATE_FILE_MODE);
   try {
-    for (let at = 0; at < compressed.length; ) at += writeSync(fd, compressed, at);
-    fsyncSync(fd);
+    await pipeline(
+      createReadStream(plainPath, { highWaterMark: CHUNK_BYTES }),
+      createZstdCompress({
+        params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+        pledgedSrcSize: plainBytes,
+      }),
+      createWriteStream(temporary, { flags: 'wx', mode: PRIVATE_FILE_MODE, flush: true }),
+    );
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
-  } finally {
-    closeSync(fd);
   }
   renameSync(temporary, path);
-  syncDirectorySync(directory);
 }
 
 /** @throws Error where the sealed file doesn't hold the plain one's bytes; it is gone then */
-function checkSealed(path: string, plain: Buffer): void {
+async function checkSealed(path: string, plain: SegmentText): Promise<void> {
   let good: boolean;
   try {
-    good = digest(readSegment({ path, sealed: true })) === digest(plain);
+    good = (await readThrough({ path, sealed: true })).digest === plain.digest;
   } catch (error) {
     if (!isBrokenContent(error)) throw error;
     good = false;
@@ -147,17 +154,41 @@ function checkSealed(path: string, plain: Buffer): void {
   throw new Error('the compressed file does not read back as the plain one; it was removed');
 }
 
-function digest(bytes: Buffer): string {
-  return hash('sha256', bytes, 'base64');
+/** What a segment's lines come to. */
+interface SegmentText {
+  readonly bytes: number;
+  /** SHA-256, base64. */
+  readonly digest: string;
+  /** Time of the last record, decimal nanoseconds. */
+  readonly lastTime: string;
 }
 
-function lastTimeOf(plain: Buffer): string {
-  const start = plain.lastIndexOf(10, plain.length - 2) + 1;
-  let time = '0';
-  visitRecords(plain.toString('utf8', start).trimEnd(), (record) => {
-    time = String(record.timeUnixNano);
+/**
+ * Reads a segment through, in pieces.
+ * @throws the system's error; for a broken sealed file one that `isBrokenContent` knows
+ */
+async function readThrough(file: Pick<SegmentFile, 'path' | 'sealed'>): Promise<SegmentText> {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  let lastLine = Buffer.alloc(0);
+  const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) {
+      digest.update(chunk);
+      bytes += chunk.length;
+      const start = chunk.lastIndexOf(NEWLINE, chunk.length - 2) + 1;
+      const goesOn = start === 0 && lastLine.at(-1) !== NEWLINE;
+      // A copy: a part would keep the whole piece.
+      lastLine = goesOn ? Buffer.concat([lastLine, chunk]) : Buffer.from(chunk.subarray(start));
+    }
+  };
+  const source = createReadStream(file.path, { highWaterMark: CHUNK_BYTES });
+  if (file.sealed) await pipeline(source, createZstdDecompress(), take);
+  else await pipeline(source, take);
+  let lastTime = '0';
+  visitRecords(lastLine.toString('utf8').trimEnd(), (record) => {
+    lastTime = String(record.timeUnixNano);
   });
-  return time;
+  return { bytes, digest: digest.digest('base64'), lastTime };
 }
 
 function note({ directory, stream, below }: SealJob, sealed: SealedSegment): void {
