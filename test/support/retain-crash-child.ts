@@ -19,6 +19,8 @@ function operation(): void {
 
 const SYNC = ['openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'truncateSync', 'ftruncateSync'];
 const PROMISED = ['open', 'rename', 'rm', 'rmdir'];
+/** What streams call. */
+const CALLED_BACK = ['open', 'write', 'writev'];
 
 function counted(target: Record<string, (...args: unknown[]) => unknown>, names: readonly string[]): void {
   for (const name of names) {
@@ -28,7 +30,7 @@ function counted(target: Record<string, (...args: unknown[]) => unknown>, names:
       const harmless = name.startsWith('open') && (args[1] === undefined || args[1] === 'r');
       if (!harmless && args[0] !== 1) operation();
       const result = real.apply(target, args);
-      return name === 'open' ? (result as Promise<object>).then(countedHandle) : result;
+      return result instanceof Promise && name === 'open' ? result.then(countedHandle) : result;
     };
   }
 }
@@ -39,7 +41,7 @@ function countedHandle(handle: object): object {
   return handle;
 }
 
-counted(fs as never, SYNC);
+counted(fs as never, [...SYNC, ...CALLED_BACK]);
 counted(fs.promises as never, PROMISED);
 syncBuiltinESMExports();
 
