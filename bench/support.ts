@@ -20,14 +20,16 @@ export function perCall(calls: number, fn: (i: number) => void): number {
 }
 
 /**
- * Measures several things in turn, round after round, so that the machine's drift meets them all alike.
+ * Measures several things in turn, round after round, so that the machine's drift meets them all alike. Rounds in which the
+ * processor was not ours alone are left out, unless that leaves less than three.
  * @returns the median over the rounds, by name
  */
 export async function inTurn(
   subjects: Readonly<Record<string, (i: number) => void>>,
   { rounds, calls, warmup = calls }: { rounds: number; calls: number; warmup?: number },
 ): Promise<Record<string, number>> {
-  const times: Record<string, number[]> = {};
+  const yardstick = new Yardstick();
+  const times: Record<string, { readonly time: number; readonly readings: readonly number[] }[]> = {};
   for (const [name, fn] of Object.entries(subjects)) {
     perCall(warmup, fn);
     await rest();
@@ -35,11 +37,19 @@ export async function inTurn(
   }
   for (let round = 0; round < rounds; round++) {
     for (const [name, fn] of Object.entries(subjects)) {
-      times[name]!.push(perCall(calls, fn));
+      const before = yardstick.read();
+      const time = perCall(calls, fn);
+      times[name]!.push({ time, readings: [before, yardstick.read()] });
       await rest();
     }
   }
-  return Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
+  const isClear = yardstick.clear();
+  return Object.fromEntries(
+    Object.entries(times).map(([name, list]) => {
+      const clear = list.filter(({ readings }) => readings.every(isClear));
+      return [name, median((clear.length < 3 ? list : clear).map(({ time }) => time))];
+    }),
+  );
 }
 
 /** A directory that is removed at the end. */
