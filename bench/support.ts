@@ -21,7 +21,7 @@ export function perCall(calls: number, fn: (i: number) => void): number {
 
 /**
  * Measures several things in turn, round after round, so that the machine's drift meets them all alike. Rounds in which the
- * processor was not ours alone are left out, unless that leaves less than three.
+ * processor was not ours alone are left out; where that leaves a subject less than three, all rounds of all stand.
  * @returns the median over the rounds, by name
  */
 export async function inTurn(
@@ -44,12 +44,11 @@ export async function inTurn(
     }
   }
   const isClear = yardstick.clear();
-  return Object.fromEntries(
-    Object.entries(times).map(([name, list]) => {
-      const clear = list.filter(({ readings }) => readings.every(isClear));
-      return [name, median((clear.length < 3 ? list : clear).map(({ time }) => time))];
-    }),
-  );
+  const clear = Object.entries(times).map(([name, list]) => {
+    return [name, list.filter(({ readings }) => readings.every(isClear))] as const;
+  });
+  const chosen = clear.some(([, list]) => list.length < 3) ? Object.entries(times) : clear;
+  return Object.fromEntries(chosen.map(([name, list]) => [name, median(list.map(({ time }) => time))]));
 }
 
 /** A directory that is removed at the end. */
