@@ -1,5 +1,5 @@
 /** What every request must pass: the Host header, the origin, the token and its scopes; and the headers of every answer. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessJournal } from './access/access-journal.ts';
 import { isCrossSite } from './access/hosts.ts';
 import type { Caller, Scope, TokenKeeper } from './access/tokens.ts';
@@ -37,13 +37,40 @@ export function securityHeaders(): Readonly<Record<string, string>> {
 /** An answer that is no page needs nothing of a browser. */
 const NO_PAGE = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/** Status of a request whose client left before the answer began, as proxies log it. */
+const GONE = 499;
+
 /** Adds the checks to a server. */
 export function addGuard(
   app: FastifyInstance,
   context: ServerContext,
   { tokens, access, isOwnHost }: GuardOptions,
 ): void {
-  app.addHook('onRequest', async (request) => {
+  const told = new WeakSet<FastifyRequest>();
+
+  /** Counts a request and, where a token was shown, records it: once. */
+  function tell(request: FastifyRequest, reply: FastifyReply, status: number): void {
+    if (told.has(request)) return;
+    told.add(request);
+    const route = request.routeOptions.url ?? 'none';
+    context.counts.add(request.method, route, status, reply.elapsedTime / 1000);
+    if (access === undefined || !presented.has(request)) return;
+    access.add({
+      actor: callers.get(request)?.name,
+      method: request.method,
+      path: request.url.split('?', 1)[0]!,
+      route,
+      status,
+      durationMs: reply.elapsedTime,
+    });
+  }
+
+  app.addHook('onRequest', async (request, reply) => {
+    // The framework tells of no answer that the client did not wait for, such as every live tail: what was read was read.
+    const { raw } = reply;
+    raw.once('close', () => {
+      if (!raw.writableFinished) tell(request, reply, raw.headersSent ? raw.statusCode : GONE);
+    });
     const { host } = request.headers;
     if (!isOwnHost(host)) {
       const remedy = 'Ask by the address that the server listens on, or start it with --allow-host for this name.';
@@ -70,19 +97,7 @@ export function addGuard(
     return payload;
   });
 
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'none';
-    context.counts.add(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
-    if (access === undefined || !presented.has(request)) return;
-    access.add({
-      actor: callers.get(request)?.name,
-      method: request.method,
-      path: request.url.split('?', 1)[0]!,
-      route,
-      status: reply.statusCode,
-      durationMs: reply.elapsedTime,
-    });
-  });
+  app.addHook('onResponse', async (request, reply) => tell(request, reply, reply.statusCode));
 }
 
 /** Whether somebody follows a link: what is shown then, the page that has the link does not see. */

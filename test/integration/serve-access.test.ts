@@ -233,6 +233,23 @@ describe('every access by token', () => {
     expect(readFileSync(join(own, 'verifier.vkey'), 'utf8')).toMatch(/^risktrail-server\+/);
   });
 
+  it('is recorded and counted as well where the client did not wait for the end', async () => {
+    const { dir, server, tokens } = await startGuarded({ reader: ['read'] });
+    const leave = new AbortController();
+    const reader = bearer(tokens['reader']);
+    const tail = await fetch(new URL('/v1/tail?last=1', server.url), { ...reader, signal: leave.signal });
+    await tail.body!.getReader().read();
+    leave.abort();
+    const counted = 'risktrail_http_requests_total{method="GET",route="/v1/tail",status="200"} 1';
+    await expect.poll(async () => (await ask(server, '/metrics', reader)).text, { timeout: 30_000 }).toContain(counted);
+    await server.close();
+    const found = [];
+    for await (const batch of queryTrail([join(dir, 'access')])) {
+      for (const one of batch) if (one['url.path'] === '/v1/tail') found.push(one['http.response.status_code']);
+    }
+    expect(found).toEqual([200]);
+  });
+
   it('is not answered where it cannot be recorded: the server does not start', async () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
