@@ -28,7 +28,8 @@ export async function writeWhole<T>(path: string, write: (path: string) => Promi
     await rename(temporary, target);
     return written;
   } catch (error) {
-    if (!asIs) await rm(temporary, { force: true });
+    // Where it could not even be begun, there is nothing to remove.
+    if (!asIs) await rm(temporary, { force: true }).catch(() => {});
     if (error instanceof RiskTrailError) throw error;
     const reason = (error as Error).message.split('\n', 1)[0]!.replaceAll(temporary, path);
     throw new RiskTrailError('FILE_UNREADABLE', { path, reason }, error);
