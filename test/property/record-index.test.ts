@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { hashOf, ID_KIND, idHash, inLine } from '../../src/analysis/cache/record-index-hash.ts';
 import { IndexPart } from '../../src/analysis/cache/record-index-part.ts';
 import { RecordScanner } from '../../src/analysis/cache/record-index-scan.ts';
-import { viewOf } from '../../src/audit/read/line-text.ts';
+import { viewOf } from '../../src/core/bytes.ts';
 
 const EVENTS = [
   'risk.trading_state_change',

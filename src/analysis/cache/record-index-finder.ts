@@ -1,6 +1,6 @@
 /** Answers what explanations ask, from the index of a trail's files and the lines that it names. */
 
-import { viewOf } from '../../audit/read/line-text.ts';
+import { viewOf } from '../../core/bytes.ts';
 import {
   type CheckedRecord,
   checkedRecords,

@@ -1,6 +1,7 @@
 /** What an index keeps of a record: hashes of its ids, and a mark where it is one of the events that are counted or led to. */
-import { CODES, type LineText, lineText, stands, viewOf } from '../../audit/read/line-text.ts';
+import { CODES, type LineText, lineText, stands } from '../../audit/read/line-text.ts';
 import type { AuditRecord } from '../../audit/read/reader.ts';
+import { viewOf } from '../../core/bytes.ts';
 import { hashOf, ID_KIND, type IdKind, idHash, inLine, textHash } from './record-index-hash.ts';
 import { MARK, type MarkValues, type PartDraft, STATE } from './record-index-part.ts';
 import type { RecordWalker } from './record-index-walk.ts';

@@ -1,14 +1,6 @@
 /** The quick way to what an index holds of a record: straight from the bytes of a line as a journal writes it. */
-import {
-  BOUNDS,
-  CODES,
-  digitsEnd,
-  type LineText,
-  lineText,
-  stands,
-  TEXTS,
-  viewOf,
-} from '../../audit/read/line-text.ts';
+import { BOUNDS, CODES, digitsEnd, type LineText, lineText, stands, TEXTS } from '../../audit/read/line-text.ts';
+import { viewOf } from '../../core/bytes.ts';
 import { AT, WANTED } from './record-index-wanted.ts';
 
 const { BACKSLASH, CLOSE, CLOSE_LIST, COMMA, MINUS, NEWLINE, NINE, OPEN, POINT, QUOTE, SPACE, ZERO } = CODES;

@@ -77,9 +77,6 @@ export const BOUNDS = {
   TRACE_DIGITS: 32,
 } as const;
 
-/** The bytes as something that gives four of them at a time. */
-export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 /** Whether `text` stands in a block at `at`. */
 export function stands(view: DataView, at: number, { length, words }: LineText): boolean {
   const last = at + length - 4;

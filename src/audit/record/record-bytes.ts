@@ -2,6 +2,7 @@
  * Two texts written at once, as bytes: the canonical form of a record and its line. Bytes and not strings, because a string
  * put together from fifty pieces is copied twice more before it is hashed and written: this took a third off the encoder.
  */
+import { viewOf } from '../../core/bytes.ts';
 import { writeNumberText } from './number-text.ts';
 
 /** Bytes that a record rarely outgrows. */
@@ -157,15 +158,17 @@ export class RecordBytes {
   /**
    * Finite numbers for both, commas between them: their text for the canonical form, and values of OTLP/JSON for the line. Room
    * for {@link NUMBER_ROOM} each must have been made.
+   * @returns false where one is something else; then nothing is written
    */
-  numbers(numbers: readonly number[]): void {
-    // One loop with its own places: a check of limits brings forty numbers.
+  numbers(items: readonly unknown[]): boolean {
+    // One loop with its own places: a check of limits brings forty numbers. Each is read once: it may be a getter.
     const { line, canonical } = this;
     const view = this.#view;
     let at = this.lineEnd;
     let to = this.canonicalEnd;
-    for (let i = 0; i < numbers.length; i++) {
-      const value = numbers[i]!;
+    for (let i = 0; i < items.length; i++) {
+      const value = items[i];
+      if (typeof value !== 'number' || !Number.isFinite(value)) return false;
       if (i > 0) {
         line[at++] = COMMA;
         canonical[to++] = COMMA;
@@ -182,6 +185,7 @@ export class RecordBytes {
     }
     this.lineEnd = at;
     this.canonicalEnd = to;
+    return true;
   }
 
   /** A string as JSON for both, and the room for it. @returns false where it is no string or holds half of a surrogate pair */
@@ -226,10 +230,6 @@ export class RecordBytes {
     this.toLine(this.canonical.subarray(start, this.canonicalEnd));
     return true;
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Characters that need an escape, or more than one byte. */

@@ -15,6 +15,8 @@ const VALUE = asciiBytes(',"value":');
 const CLOSE = 0x7d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
+/** A list for a number that stands alone: a double from the start, so that it keeps its kind. */
+const ONE = [0.5];
 
 /**
  * Writes a value to both texts.
@@ -45,13 +47,10 @@ export function writeValue(out: RecordBytes, value: unknown, depth: number): boo
 
 /** A number as an AnyValue. @returns false where it is not finite */
 export function writeNumber(out: RecordBytes, value: number): boolean {
-  if (!Number.isFinite(value)) return false;
   ONE[0] = value;
   out.reserve(NUMBER_ROOM);
-  out.numbers(ONE);
-  return true;
+  return out.numbers(ONE);
 }
-const ONE = [0.5];
 
 /** A string of ASCII characters that need no escapes, as an AnyValue. */
 export function writeAscii(out: RecordBytes, text: string): void {
@@ -67,8 +66,7 @@ function writeList(out: RecordBytes, items: readonly unknown[], depth: number): 
   out.reserve(items.length * NUMBER_ROOM);
   out.toLine(LIST);
   out.asciiToCanonical('[');
-  if (areNumbers(items)) out.numbers(items);
-  else {
+  if (!out.numbers(items)) {
     for (let i = 0; i < items.length; i++) {
       if (i > 0) writeComma(out);
       if (!writeValue(out, items[i], depth)) return false;
@@ -77,11 +75,6 @@ function writeList(out: RecordBytes, items: readonly unknown[], depth: number): 
   out.reserve(0);
   out.toLine(ENDS);
   out.asciiToCanonical(']');
-  return true;
-}
-
-function areNumbers(items: readonly unknown[]): items is readonly number[] {
-  for (let i = 0; i < items.length; i++) if (!Number.isFinite(items[i])) return false;
   return true;
 }
 

@@ -8,8 +8,9 @@
  * Every block ends with a newline and no text that is looked for holds one: no loop here can run past the end.
  */
 import { hash } from 'node:crypto';
+import { viewOf } from '../../core/bytes.ts';
 import { HASH_BYTES } from '../proof/tree.ts';
-import { BOUNDS, CODES, digitsEnd, lineText, stands, TEXTS, viewOf } from '../read/line-text.ts';
+import { BOUNDS, CODES, digitsEnd, lineText, stands, TEXTS } from '../read/line-text.ts';
 
 const { BACKSLASH, CLOSE, CLOSE_LIST, COLON, COMMA, MINUS, NINE, OPEN, OPEN_LIST, POINT, QUOTE, SPACE, ZERO } = CODES;
 const {

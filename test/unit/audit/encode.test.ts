@@ -79,6 +79,16 @@ describe('values that have no canonical form', () => {
     expect(coerced).toEqual(['m.a.b[0].c']);
   });
 
+  it('writes what it read of a list whose items change as they are read', () => {
+    const later = { text: 'x"}]', nan: Number.NaN };
+    for (const [name, second] of Object.entries(later)) {
+      let reads = 0;
+      const list = Object.defineProperty([1, 2, 3], 1, { get: () => (reads++ === 0 ? 2 : second), enumerable: true });
+      const { own } = encode({ list, ok: true });
+      expect([name, own]).toEqual([name, expect.objectContaining({ list: expect.any(Array), ok: true })]);
+    }
+  });
+
   it('records circular and very deep structures, throwing getters and hostile proxies', () => {
     const circular: Record<string, unknown> = { a: 1 };
     circular['self'] = circular;
