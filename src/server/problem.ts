@@ -4,6 +4,9 @@ import { ERRORS, type ErrorCode, isRiskTrailError, RiskTrailError } from '../cor
 /** The media type of problem details. */
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
+/** Status of a request whose client left before the answer began, as proxies log it. */
+export const CLIENT_GONE = 499;
+
 /** A problem, as it is sent. */
 export interface Problem {
   /** URN of the kind of problem. */

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessJournal } from './access/access-journal.ts';
 import { isCrossSite } from './access/hosts.ts';
 import type { Caller, Scope, TokenKeeper } from './access/tokens.ts';
-import { ProblemError } from './problem.ts';
+import { CLIENT_GONE, ProblemError } from './problem.ts';
 import type { ServerContext } from './server-context.ts';
 
 /** What the guard checks by. */
@@ -37,9 +37,6 @@ export function securityHeaders(): Readonly<Record<string, string>> {
 /** An answer that is no page needs nothing of a browser. */
 const NO_PAGE = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Status of a request whose client left before the answer began, as proxies log it. */
-const GONE = 499;
-
 /** Adds the checks to a server. */
 export function addGuard(
   app: FastifyInstance,
@@ -69,7 +66,7 @@ export function addGuard(
     // The framework tells of no answer that the client did not wait for, such as every live tail: what was read was read.
     const { raw } = reply;
     raw.once('close', () => {
-      if (!raw.writableFinished) tell(request, reply, raw.headersSent ? raw.statusCode : GONE);
+      if (!raw.writableFinished) tell(request, reply, raw.headersSent ? raw.statusCode : CLIENT_GONE);
     });
     const { host } = request.headers;
     if (!isOwnHost(host)) {

@@ -56,6 +56,8 @@ const withWarning = (json: string, { integrity }: ServerContext): string =>
 /** Adds the routes. */
 export function addReplayRoutes(app: FastifyInstance, context: ServerContext): void {
   const range = { from: FROM, to: TO };
+  const answer = (kind: 'replay' | 'check' | 'sweep') => (request: FastifyRequest, reply: FastifyReply) =>
+    answerByThread(context, request, reply, replayQuestion(context, request.query as ReplayQuery, kind));
   addRoute(app, {
     method: 'GET',
     url: '/v1/replay',
@@ -76,8 +78,7 @@ export function addReplayRoutes(app: FastifyInstance, context: ServerContext): v
     },
     answer: { description: 'Both sides, and the decisions that come out otherwise.', schema: ANSWERS.replay },
     tagged: true,
-    handle: (request, reply) =>
-      answerByThread(context, request, reply, replayQuestion(context, request.query as ReplayQuery, 'replay')),
+    handle: answer('replay'),
   });
 
   addRoute(app, {
@@ -89,8 +90,7 @@ export function addReplayRoutes(app: FastifyInstance, context: ServerContext): v
     query: range,
     answer: { description: 'What was compared, and the first difference of each layer.', schema: ANSWERS.replayCheck },
     tagged: true,
-    handle: (request, reply) =>
-      answerByThread(context, request, reply, replayQuestion(context, request.query as ReplayQuery, 'check')),
+    handle: answer('check'),
   });
 
   addRoute(app, {
@@ -103,7 +103,6 @@ export function addReplayRoutes(app: FastifyInstance, context: ServerContext): v
     query: { sweep: { ...REPLAY_SWEEP, required: true }, set: REPLAY_SET, ...range },
     answer: { description: 'The figures of every setting.', schema: ANSWERS.replaySweep },
     tagged: true,
-    handle: (request, reply) =>
-      answerByThread(context, request, reply, replayQuestion(context, request.query as ReplayQuery, 'sweep')),
+    handle: answer('sweep'),
   });
 }

@@ -1,7 +1,7 @@
 /** Answers long questions in threads: a few at a time, each within bounds of time and memory, and none for nobody. */
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, RiskTrailError } from '../../core/errors.ts';
-import { ProblemError } from '../problem.ts';
+import { CLIENT_GONE, ProblemError } from '../problem.ts';
 import type { ThreadAnswer } from './question-worker.ts';
 import type { ThreadQuestion } from './questions.ts';
 
@@ -21,7 +21,7 @@ const MEBIBYTE = 2 ** 20;
 const source = import.meta.url.endsWith('.ts') ? './question-worker.ts' : './question-worker.js';
 
 /** The answer to a request that nobody waits for any longer: it reaches nobody. */
-const gone = (): ProblemError => new ProblemError(499, 'NOBODY_WAITS', 'who asked has gone');
+const gone = (): ProblemError => new ProblemError(CLIENT_GONE, 'NOBODY_WAITS', 'who asked has gone');
 
 export class ThreadWork {
   readonly #limits: ThreadLimits;
