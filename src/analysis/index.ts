@@ -217,7 +217,7 @@ export class Trail {
     const write = format === 'csv' ? writeCsv : writeJsonLines;
     if (typeof target !== 'string') return write(records, target);
     // Whatever is wrong with filter or trail shows before the file is touched.
-    await records().next();
+    for await (const _ of records()) break;
     return writeWhole(target, async (path) => {
       const stream = createWriteStream(path);
       const failed = new Promise<never>((_, fail) => stream.once('error', fail));

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
@@ -71,6 +80,21 @@ describe('an export', () => {
       await openTrail(trail).export(format, join(directory, `a.${format}`));
     }
     expect(readdirSync(directory).sort()).toEqual(['a.csv', 'a.jsonl', 'a.parquet', 'a.xlsx']);
+  });
+
+  it.skipIf(process.platform !== 'linux')('holds no file of the trail open behind it', async () => {
+    const trail = temporaryDirectory();
+    put(segmentPath(trail, STREAM_A, 0), lines(0, 60_000));
+    await openTrail(trail).export('jsonl', join(temporaryDirectory(), 'a.jsonl'));
+    const open = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(join('/proc/self/fd', fd));
+      } catch {
+        // The one that lists them is closed by now.
+        return '';
+      }
+    });
+    expect(open.filter((path) => path.startsWith(trail))).toEqual([]);
   });
 
   it('that Ctrl-C ends leaves no part of a file, and what was there before', async () => {
