@@ -1,7 +1,8 @@
 /**
- * What a process says it was told. After each `append` that said "written" it writes how many records there were up to this
- * one, by one `pwrite` of eight bytes: it stands in the file, whenever the process is killed. Records that wait in memory are
- * not acknowledged; but they are written in their order, so the next "written" speaks for them too.
+ * What a process says it was told. After each `append` that said "written", and each promise of a commit that resolved, it
+ * writes how many records there were up to this one, by one `pwrite` of eight bytes: it stands in the file, whenever the process
+ * is killed. Records that wait in memory are not acknowledged; but they are written in their order, so the next "written" speaks
+ * for them too.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,17 +18,22 @@ export function ackPath(directory: string, life: number): string {
 export class AckWriter {
   readonly #fd: number;
   readonly #bytes = Buffer.alloc(BYTES);
+  #count = 0;
 
   constructor(path: string) {
     this.#fd = openSync(path, 'w');
   }
 
   acknowledge(count: number): void {
+    if (count <= this.#count) return;
+    this.#count = count;
     this.#bytes.writeDoubleLE(count);
     writeSync(this.#fd, this.#bytes, 0, BYTES, 0);
   }
 
   close(): void {
+    // A commit may still be on its way, and the number be another file's by then.
+    this.#count = Number.POSITIVE_INFINITY;
     closeSync(this.#fd);
   }
 }

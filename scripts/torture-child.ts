@@ -13,6 +13,8 @@ import type { ChildTask } from './torture-run.ts';
 import { openService } from './torture-service.ts';
 
 const TICK_MS = 2;
+/** So many records in a row are relied on when they are appended, then as many when they are committed. */
+const COMMITTED_RUN = 32;
 
 const task = JSON.parse(process.argv[2]!) as ChildTask;
 const clock = createSystemClock();
@@ -25,16 +27,18 @@ const shipping: ShipperSettings = {
 const report = (error: unknown, what: string) => console.error(`${what}: ${error}`);
 
 /** Emits at the rate asked for until nothing is left to emit, acknowledging what is with the operating system. */
-async function emit(take: (index: number) => AppendResult['state']): Promise<void> {
+async function emit(take: (index: number) => AppendResult): Promise<void> {
   const acks = new AckWriter(task.ackFile);
   const start = performance.now();
   for (let index = 0, tries = 0; index < task.records; ) {
     const due = Math.min(task.records, ((performance.now() - start) / 1000) * task.recordsPerSecond);
     for (; tries < due; tries++) {
-      const state = take(index);
+      const { state, committed } = take(index);
       // Numbers are given only to what was taken: an event that is refused leaves no hole in the count.
       if (state !== 'lost') index++;
-      if (state === 'written') acks.acknowledge(index);
+      const count = index;
+      if (state === 'written') acks.acknowledge(count);
+      else committed?.then(() => acks.acknowledge(count)).catch(() => {});
     }
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
@@ -46,7 +50,7 @@ async function service(): Promise<void> {
   const running = openService({ dataDir, serviceName: 'torture', segmentMaxBytes, shipping, policy, onError: report });
   process.stdout.write('ready\n');
   await emit((index) => {
-    const { state } = running.append({
+    const input = {
       eventName: 'risk.portfolio_limit.check',
       severityNumber: 9,
       severityText: 'INFO',
@@ -65,8 +69,8 @@ async function service(): Promise<void> {
         'trading.quantity': index % 500,
         'risk.limit.decision': 'allowed',
       },
-    });
-    return state;
+    };
+    return running.append(input, Math.floor(index / COMMITTED_RUN) % 2 === 0 ? 'append' : 'commit');
   });
   await running.close(task.deadlineMs);
 }

@@ -1,6 +1,6 @@
 /** What a trading service holds of the trail, without the service: a journal, its shipper, sealing and retention. */
 import { type AuditInput, type Journal, openJournal } from '../src/audit/journal/journal.ts';
-import type { AppendResult } from '../src/audit/journal/journal-types.ts';
+import type { AppendResult, ReliedOn } from '../src/audit/journal/journal-types.ts';
 import type { RetentionPolicy } from '../src/audit/retain/prune-plan.ts';
 import { RetainWorker } from '../src/audit/retain/retain-worker.ts';
 import { Retention } from '../src/audit/retain/retention.ts';
@@ -27,7 +27,7 @@ export interface ServiceOptions {
 export interface Service {
   readonly journal: Journal;
   readonly shipper: Shipper | undefined;
-  append(input: AuditInput): AppendResult;
+  append(input: AuditInput, reliedOn?: ReliedOn): AppendResult;
   /** Closes the stream, then sends what is left for as long as that. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -87,7 +87,7 @@ export function openService(options: ServiceOptions): Service {
   return {
     journal,
     shipper,
-    append: (input) => journal.append(input),
+    append: (input, reliedOn) => journal.append(input, reliedOn),
     async close(deadlineMs) {
       closing = true;
       // The thread of retention keeps no process alive: somebody has to wait for it.

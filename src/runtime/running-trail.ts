@@ -1,6 +1,6 @@
 /** A running trail: its layers, its clockwork and its end. Made by `startRiskTrail`. */
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
-import type { Journal } from '../audit/journal/journal.ts';
+import type { Journal, ReliedOn } from '../audit/journal/journal.ts';
 import type { CatalogEvent } from '../catalog/events.ts';
 import { createSystemClock } from '../core/clock.ts';
 import type { Subscription } from '../core/listeners.ts';
@@ -45,7 +45,7 @@ import type { TrailServices } from './trail-services.ts';
 import type { TrailingStops, TrailingStopsOptions } from './trailing-stops.ts';
 import type { OrdersReconcileOptions, OrdersReport } from './venue-orders.ts';
 import { reconcileVenue, type VenueExchange, type VenueReconcileOptions, type VenueReport } from './venue-reconcile.ts';
-import { type AheadRecord, writeAhead } from './write-ahead.ts';
+import { type AheadRecord, type WriteAheadParts, writeAhead } from './write-ahead.ts';
 
 /** How often what is due by time alone (cool-downs, unlock times, hung probes) is looked for in an idle service. */
 const TICK_MS = 1000;
@@ -196,8 +196,12 @@ export class RunningTrail implements RiskTrail {
 
   emit(name: string, attributes: object, options?: EmitOptions): string | undefined {
     const usable = options == null ? undefined : usableOptions(options, this.#parts.failures.report);
+    return this.#record(name, attributes, usable, 'append');
+  }
+
+  #record(name: string, attributes: object, options: EmitOptions | undefined, reliedOn: ReliedOn): string | undefined {
     this.#orders.settle();
-    const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, usable);
+    const recordId = this.#parts.emitter.emit(name, attributes as Record<string, unknown>, options, reliedOn);
     if (name === 'risk.trading_state_change') this.#parts.journal?.requestCheckpoint();
     if (recordId === undefined) this.#orders.drop();
     else this.#recorded(name, recordId, attributes);
@@ -277,7 +281,7 @@ export class RunningTrail implements RiskTrail {
     act: (ahead: AheadRecord) => T | Promise<T>,
   ): Promise<T> {
     const { settings, journal, failures } = this.#parts;
-    const emit = (one: string, its: Readonly<Record<string, unknown>>) => this.emit(one as never, its as never);
+    const emit: WriteAheadParts['emit'] = (one, its, reliedOn) => this.#record(one, its, undefined, reliedOn);
     return writeAhead({ settings, journal, emit, report: failures.report }, name, attributes, act);
   }
 

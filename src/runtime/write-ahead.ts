@@ -1,5 +1,5 @@
 /** Write-ahead: what announces an act is recorded, and where asked for on disk, before the act is done. */
-import type { Journal } from '../audit/journal/journal.ts';
+import type { Journal, ReliedOn } from '../audit/journal/journal.ts';
 import { RiskTrailError } from '../core/errors.ts';
 import type { Settings } from './settings.ts';
 
@@ -15,8 +15,8 @@ export interface WriteAheadParts {
   readonly settings: Settings;
   /** Absent when disabled. */
   readonly journal: Journal | undefined;
-  /** Records the announcement; never throws. */
-  emit(name: string, attributes: Readonly<Record<string, unknown>>): string | undefined;
+  /** Records the announcement; never throws. @param reliedOn `commit`: nothing is done before {@link journal} has committed it */
+  emit(name: string, attributes: Readonly<Record<string, unknown>>, reliedOn: ReliedOn): string | undefined;
   report(error: unknown, where: string): void;
 }
 
@@ -42,10 +42,10 @@ export async function writeAhead<T>(
   act: (ahead: AheadRecord) => T | Promise<T>,
 ): Promise<T> {
   const { settings, journal } = parts;
-  const recordId = parts.emit(name, attributes);
   if (journal === undefined || settings.durability !== 'disk' || !settings.durableEvents.includes(name)) {
-    return act({ recordId, durable: false });
+    return act({ recordId: parts.emit(name, attributes, 'append'), durable: false });
   }
+  const recordId = parts.emit(name, attributes, 'commit');
   let failure: unknown = recordId === undefined ? new Error('the record could not be written') : undefined;
   try {
     await journal.commit();

@@ -16,6 +16,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
+import type { ReliedOn } from '../audit/journal/journal-types.ts';
 import { coerceAttributes } from '../audit/record/coerce.ts';
 import type { AuditInput } from '../audit/record/encode.ts';
 import { SEVERITY_NUMBERS, type Severity } from '../catalog/define.ts';
@@ -27,8 +28,11 @@ import type { Redactor } from './redaction.ts';
 
 /** Where audit events go. Must not throw. */
 export interface AuditSink {
-  /** @returns whether the record is written, waits in memory for the disk, or is lost */
-  append(input: AuditInput): { readonly state: 'written' | 'waiting' | 'lost' };
+  /**
+   * @param reliedOn `commit`: nobody relies on the record before the next commit
+   * @returns whether the record is written, waits in memory for the disk or the commit, or is lost
+   */
+  append(input: AuditInput, reliedOn: ReliedOn): { readonly state: 'written' | 'waiting' | 'lost' };
 }
 
 /** What a caller may say about one emission besides its attributes. */
@@ -87,8 +91,17 @@ export interface EmitterOptions {
 export type Audience = 'none' | 'exporters' | 'processors';
 
 export interface Emitter {
-  /** Records an event. Never throws. @returns the record id of an audit event; nothing for telemetry, and where nothing could be written */
-  emit(name: string, attributes: Readonly<Record<string, unknown>>, options?: EmitOptions): string | undefined;
+  /**
+   * Records an event. Never throws.
+   * @param reliedOn see {@link AuditSink.append}; `append` by default
+   * @returns the record id of an audit event; nothing for telemetry, and where nothing could be written
+   */
+  emit(
+    name: string,
+    attributes: Readonly<Record<string, unknown>>,
+    options?: EmitOptions,
+    reliedOn?: ReliedOn,
+  ): string | undefined;
   /** To be put first into the logger provider that {@link Emitter.bind} gets its logger from. */
   readonly processor: LogRecordProcessor;
   bind(logger: Logger, audience: Audience): void;
@@ -102,6 +115,7 @@ interface Prepared {
   readonly severityText: string;
   readonly body: string;
   readonly time: HrTime;
+  readonly reliedOn: ReliedOn;
   /** Given to the sink, or telemetry. */
   taken: boolean;
   /** Written by the sink, or waiting there for the disk. */
@@ -287,6 +301,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
     given: Readonly<Record<string, unknown>>,
     active: Context,
     emission: EmitOptions | undefined,
+    reliedOn: ReliedOn,
   ): Prepared {
     const event = catalog.get(name) ?? prepareUnknownEvent(redactor.text(nameOf(name)));
     const timeMs = emission?.timeMs ?? clock.now();
@@ -303,6 +318,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       severityText,
       body: bodyOf(event, attributes, emission),
       time: toHrTime(timeMs),
+      reliedOn,
       taken: false,
       recorded: false,
     };
@@ -318,9 +334,13 @@ export function createEmitter(options: EmitterOptions): Emitter {
   }
 
   /** The event without the caller's options, which could not be used. */
-  function prepareAlone(name: string, attributes: Readonly<Record<string, unknown>>): Prepared | undefined {
+  function prepareAlone(
+    name: string,
+    attributes: Readonly<Record<string, unknown>>,
+    reliedOn: ReliedOn,
+  ): Prepared | undefined {
     try {
-      return prepare(name, attributes ?? {}, context.active(), undefined);
+      return prepare(name, attributes ?? {}, context.active(), undefined, reliedOn);
     } catch (error) {
       report(error, `emit ${nameOf(name)}`);
       return undefined;
@@ -334,7 +354,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
   function append(prepared: Prepared, span: { traceId: string; spanId: string; traceFlags: number } | undefined): void {
     counts.audit++;
     prepared.taken = true;
-    const { state } = sink.append({
+    const input: AuditInput = {
       eventName: prepared.event.name,
       severityNumber: prepared.severityNumber,
       severityText: prepared.severityText,
@@ -344,7 +364,8 @@ export function createEmitter(options: EmitterOptions): Emitter {
       spanId: span?.spanId,
       flags: span?.traceFlags,
       attributes: prepared.attributes,
-    });
+    };
+    const { state } = sink.append(input, prepared.reliedOn);
     prepared.recorded = state !== 'lost';
   }
 
@@ -368,6 +389,7 @@ export function createEmitter(options: EmitterOptions): Emitter {
       severityText: record.severityText ?? event.severityText,
       body: typeof record.body === 'string' && record.body !== '' ? redactor.text(record.body) : event.body(attributes),
       time,
+      reliedOn: 'append',
       taken: false,
       recorded: false,
     };
@@ -418,20 +440,20 @@ export function createEmitter(options: EmitterOptions): Emitter {
       logger = bound;
       audience = looking;
     },
-    emit(name, attributes, emission) {
+    emit(name, attributes, emission, reliedOn = 'append') {
       let active: Context | undefined;
       // An emission from within the SDK, before it asked our processor: the outer record is still to come.
       const outer = pending;
       let prepared: Prepared | undefined;
       try {
         active = emission?.context ?? context.active();
-        prepared = prepare(name, attributes ?? {}, active, emission);
+        prepared = prepare(name, attributes ?? {}, active, emission, reliedOn);
         // What nobody else would see is not made: the trail gets an audit event itself.
         if (isSeen(prepared.event)) toLogger(prepared, active);
         else if (prepared.event.class !== 'audit') counts.telemetry++;
       } catch (error) {
         fail(error, `emit ${nameOf(name)}`);
-        prepared ??= prepareAlone(name, attributes);
+        prepared ??= prepareAlone(name, attributes, reliedOn);
       } finally {
         pending = outer;
       }

@@ -71,7 +71,13 @@ describe('kill -9 at random moments', () => {
       const streams = await recordsByStream(dir);
       expect([...streams.keys()]).toHaveLength(1);
       const records = [...streams.values()][0]!;
-      const held = new Set(records.map((record) => `${record.stream} ${record.sequence} ${record.recordId}`));
+      const held = new Set(
+        records.flatMap(({ stream, sequence, recordId }) => [
+          `${stream} ${sequence} ${recordId}`,
+          `${stream} committed ${recordId}`,
+        ]),
+      );
+      expect(reported.filter((one) => one.includes(' committed ')).length).toBeGreaterThan(KILLS);
       expect(reported.length).toBeGreaterThan(KILLS * 10);
       expect(reported.filter((one) => !held.has(one))).toEqual([]);
       expect(records.map((record) => record.sequence)).toEqual(records.map((_, index) => index));

@@ -88,9 +88,15 @@ describe('with any error of any call', () => {
       let taken = 0;
       const append = (count: number) => {
         for (let i = 0; i < count; i++) {
-          const { state, recordId } = journal.append(testEvent(taken++));
+          // Two of three as orders are announced.
+          const reliedOn = i % 3 === 0 ? 'append' : 'commit';
+          const { state, recordId, committed } = journal.append(testEvent(taken++), reliedOn);
           expect(state).not.toBe('lost');
           if (state === 'written') told.push(recordId);
+          committed?.then(
+            () => told.push(recordId),
+            (error) => expect(error).toMatchObject({ code: 'AUDIT_NOT_DURABLE' }),
+          );
         }
       };
       append(5);

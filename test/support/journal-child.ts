@@ -1,6 +1,7 @@
 /**
  * A process that emits without pause until it is killed, and reports each record whose `append` returned, as
- * `<stream> <sequence> <record id>`, a line each. Arguments: data directory, segment size, checkpoint records.
+ * `<stream> <sequence> <record id>`, and each that was committed, as `<stream> committed <record id>`, a line each. Arguments:
+ * data directory, segment size, checkpoint records.
  */
 import { writeSync } from 'node:fs';
 import { openTestJournal, testEvent } from './journal.ts';
@@ -18,6 +19,10 @@ function emit(): void {
   for (let i = 0; i < 10; i++) {
     const { recordId, sequence } = journal.append(testEvent(index++));
     writeSync(1, `${journal.stream} ${sequence} ${recordId}\n`);
+  }
+  for (let i = 0; i < 10; i++) {
+    const { recordId, committed } = journal.append(testEvent(index++), 'commit');
+    void committed!.then(() => writeSync(1, `${journal.stream} committed ${recordId}\n`));
   }
   setImmediate(emit);
 }

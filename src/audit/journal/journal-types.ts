@@ -4,6 +4,13 @@ import type { Subscription } from '../../core/listeners.ts';
 import type { AuditInput } from '../record/audit-input.ts';
 import type { CheckpointInfo } from './checkpointer.ts';
 
+/**
+ * When whoever appends a record relies on it. `append`: as soon as `append` returns; the record is with the operating system
+ * then, wherever it can be. `commit`: once the promise resolves that `append` gives; until then the record may be in memory, so
+ * that those which come together are written in one go.
+ */
+export type ReliedOn = 'append' | 'commit';
+
 /** What `append` did. */
 export interface AppendResult {
   /** `audit.record.id`; empty where the record was lost, or comes after the one that is being made. */
@@ -11,13 +18,14 @@ export interface AppendResult {
   /** The record's number; only where it is with the operating system already. */
   readonly sequence: number | undefined;
   /**
-   * `written`: with the operating system. `waiting`: in memory, because the disk is slow or can't be written; it is written as
-   * soon as that is possible, in order, and lost if the process ends before. `lost`: there was no room for it.
+   * `written`: with the operating system. `waiting`: in memory, because the disk is slow or can't be written, or until the
+   * commit; it is written as soon as that is possible, in order, and lost if the process is killed before. `lost`: there was no
+   * room for it.
    */
   readonly state: 'written' | 'waiting' | 'lost';
   /**
-   * Where the event is one of `diskEvents`: resolves once the record is on disk, rejects with RiskTrailError
-   * AUDIT_NOT_DURABLE where it isn't.
+   * Where it is relied on once it is committed: resolves when the record is on disk, rejects with RiskTrailError
+   * AUDIT_NOT_DURABLE where it isn't. Need not be waited for.
    */
   readonly committed?: Promise<void>;
 }
@@ -94,8 +102,8 @@ export interface Journal {
   readonly recovered: RecoveryInfo | undefined;
   /** Whether records can't be written, or are being lost, at the moment. */
   readonly failing: boolean;
-  /** Records one event. Never throws. */
-  append(input: AuditInput): AppendResult;
+  /** Records one event. Never throws. @param reliedOn `append` by default */
+  append(input: AuditInput, reliedOn?: ReliedOn): AppendResult;
   /** Begins a checkpoint now. Doesn't wait. */
   requestCheckpoint(): void;
   /** Makes a checkpoint over all that was appended before. @returns the newest one */

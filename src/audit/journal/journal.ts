@@ -30,7 +30,7 @@ import {
 import { configDigest, SystemEvents } from './system-events.ts';
 
 export type { AuditInput } from '../record/audit-input.ts';
-export type { AppendedRecord, DurablePosition, Journal, JournalStats } from './journal-types.ts';
+export type { AppendedRecord, DurablePosition, Journal, JournalStats, ReliedOn } from './journal-types.ts';
 
 /** What a journal needs. */
 export interface JournalOptions {
@@ -64,8 +64,6 @@ export interface JournalOptions {
   readonly maxBytes?: number | undefined;
   /** Removes what retention keeps no longer. @returns bytes that are free now */
   readonly reclaim?: (() => Promise<number>) | undefined;
-  /** Names of events whose `append` gives a promise of their being on disk. */
-  readonly diskEvents?: readonly string[];
   /** The calls of the file system; Node's own by default. */
   readonly fs?: JournalFs;
   /** The settings in force: their digest stands in the stream's first record. */
@@ -86,7 +84,6 @@ type JournalDefaults = Required<
     | 'calmMs'
     | 'retryMs'
     | 'closeWaitMs'
-    | 'diskEvents'
     | 'fs'
   >
 >;
@@ -101,7 +98,6 @@ const DEFAULT_JOURNAL: JournalDefaults = Object.freeze({
   calmMs: 1000,
   retryMs: 100,
   closeWaitMs: 5000,
-  diskEvents: [],
   fs: NODE_FS,
 });
 
@@ -255,7 +251,7 @@ class Opener {
   }
 
   #journal({ id, lock, position, recovered }: Claim): StreamJournal {
-    const { segmentMaxBytes, resource, scope, waitBufferBytes, fs, onAppended, diskEvents } = this.#options;
+    const { segmentMaxBytes, resource, scope, waitBufferBytes, fs, onAppended } = this.#options;
     const { stallBudgetMs, dataDir } = this.#options;
     const directory = streamDirectory(dataDir, id);
     let writer: StreamWriter;
@@ -295,7 +291,6 @@ class Opener {
       remakeDirectory: () => this.#remake(directory),
       ticks: this.#ticks,
       stallBudgetMs: stallBudgetMs === 0 ? Number.POSITIVE_INFINITY : stallBudgetMs,
-      diskEvents: new Set(diskEvents),
       checkpointSize: position.checkpointSize,
       recovered,
     });

@@ -16,6 +16,7 @@ import type {
   Journal,
   JournalStats,
   RecoveryInfo,
+  ReliedOn,
 } from './journal-types.ts';
 import type { Lock } from './lock.ts';
 import type { Quota } from './quota.ts';
@@ -44,7 +45,6 @@ export interface StreamJournalOptions {
   readonly retryMs: number;
   readonly closeWaitMs: number;
   readonly waitBufferBytes: number;
-  readonly diskEvents: ReadonlySet<string>;
   readonly quota?: Quota | undefined;
   readonly onError: (error: unknown, what: string) => void;
   readonly onAppended?: ((record: AppendedRecord) => void) | undefined;
@@ -54,6 +54,8 @@ export interface StreamJournalOptions {
 const CLOCK_STEP_MS = 1000;
 /** How often the free space is looked at, at checkpoints. */
 const DISK_LOOK_MS = 10_000;
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A journal over one stream. `openJournal` makes it. */
 export class StreamJournal implements Journal {
@@ -141,7 +143,7 @@ export class StreamJournal implements Journal {
     return this.#path.failing;
   }
 
-  append(input: AuditInput): AppendResult {
+  append(input: AuditInput, reliedOn: ReliedOn = 'append'): AppendResult {
     if (this.#appending) {
       // A getter or listener that emits while we encode: the outer record comes first.
       this.#deferred.push(input);
@@ -155,7 +157,7 @@ export class StreamJournal implements Journal {
     this.#appending = true;
     let result: AppendResult;
     try {
-      result = this.#result(this.#path.put(input), input.eventName);
+      result = this.#result(this.#path.put(input, reliedOn === 'commit'), input.eventName);
     } catch (error) {
       this.#report(error, 'append');
       this.#lostLate++;
@@ -166,9 +168,7 @@ export class StreamJournal implements Journal {
     if (this.#checkpointer.uncovered >= this.#options.checkpointRecords) {
       if (!this.#requested && !this.#checkpointer.busy && this.#state === 'open') this.requestCheckpoint();
     } else if (this.#timer === undefined) this.#arm();
-    return this.#options.diskEvents.size > 0 && this.#options.diskEvents.has(input.eventName)
-      ? this.#withCommit(result)
-      : result;
+    return reliedOn === 'append' ? result : this.#withCommit(result);
   }
 
   #result(state: PutResult, eventName: string): AppendResult {
@@ -182,11 +182,12 @@ export class StreamJournal implements Journal {
   }
 
   #withCommit(result: AppendResult): AppendResult {
-    const lost = () => new RiskTrailError('AUDIT_NOT_DURABLE', { reason: 'the record could not be taken' });
-    const committed = result.state === 'lost' ? Promise.reject(lost()) : this.commit();
-    // Not everybody waits for it.
+    const { recordId, sequence, state } = result;
+    if (state !== 'lost') return { recordId, sequence, state, committed: this.commit() };
+    const lost = new RiskTrailError('AUDIT_NOT_DURABLE', { reason: 'the record could not be taken' });
+    const committed = Promise.reject(lost);
     committed.catch(() => {});
-    return { ...result, committed };
+    return { recordId, sequence, state, committed };
   }
 
   #tell(record: AppendedRecord): void {
@@ -247,6 +248,7 @@ export class StreamJournal implements Journal {
   async checkpoint(): Promise<CheckpointInfo | undefined> {
     if (this.#state === 'closed') return this.#checkpointer.last;
     this.#look();
+    this.#path.flush();
     if (this.#path.mayBeDeleted) await this.#path.checkDeleted();
     this.#writer.collect();
     if (this.#path.retry()) await this.#checkpointer.checkpoint();
@@ -283,6 +285,7 @@ export class StreamJournal implements Journal {
         throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: 'the journal is closed' });
       }
       this.#path.retryIfDue();
+      this.#path.flush();
       if (this.#path.failing) throw new RiskTrailError('AUDIT_NOT_DURABLE', { reason: this.#path.reason });
       await this.#path.writtenThrough(sequence);
       await this.#checkpointer.sync();
@@ -294,10 +297,14 @@ export class StreamJournal implements Journal {
 
   commit(): Promise<void> {
     // Whoever commits in this turn of the event loop shares one sync: begun at once, it would leave out all but the first.
-    this.#commit ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      this.#commit = undefined;
-      return this.sync();
-    });
+    if (this.#commit === undefined) {
+      this.#commit = nextTurn().then(() => {
+        this.#commit = undefined;
+        return this.sync();
+      });
+      // Not everybody waits for it.
+      this.#commit.catch(() => {});
+    }
     return this.#commit;
   }
 

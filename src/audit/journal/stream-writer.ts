@@ -2,8 +2,8 @@
  * The writer of one stream: gives records their numbers, keeps the tree, the lines that wait and the segment files. It knows
  * nothing of time, signatures or locks; each call either happens whole or throws and leaves everything as it was.
  *
- * A record has its number once it is taken. It is written at once, or waits in the ring behind those taken before it; what
- * is signed, synced and told to others goes only as far as what is written.
+ * A record has its number once it is taken. It is written at once, is gathered with others for one write, or waits in the ring
+ * behind those taken before it; what is signed, synced and told to others goes only as far as what is written.
  */
 import { Frontier } from '../proof/tree.ts';
 import { type AuditInput, isNanos } from '../record/audit-input.ts';
@@ -11,6 +11,7 @@ import { type EncodedRecord, type EncoderOptions, RecordEncoder } from '../recor
 import type { JournalFs } from './journal-fs.ts';
 import type { DurablePosition } from './journal-types.ts';
 import { LeafQueue } from './leaf-queue.ts';
+import { LineBatch } from './line-batch.ts';
 import { LineRing, type WaitingLine } from './line-ring.ts';
 import type { ResumePoint } from './resume-point.ts';
 import { Segment } from './segment.ts';
@@ -89,6 +90,8 @@ export class StreamWriter {
   readonly #tree: LeafQueue;
   readonly #segmentMaxBytes: number;
   #ring: LineRing | undefined;
+  /** Taken and not written; in front of it nothing waits. */
+  readonly #batch: LineBatch;
   #segment: Segment;
   /** Files before the current one that hold something not yet synced, or a part of a record still to be cut off. */
   #retired: Segment[] = [];
@@ -127,6 +130,7 @@ export class StreamWriter {
     this.#written = position.sequence;
     this.#writtenTime = position.lastTime;
     this.#writtenPlain = position.sequence;
+    this.#batch = new LineBatch(options.waitBufferBytes);
     this.#segmentMaxBytes = options.segmentMaxBytes;
     this.#rotateAt = options.segmentMaxBytes;
     this.#segment =
@@ -163,7 +167,12 @@ export class StreamWriter {
 
   /** Bytes of the lines that wait. */
   get waitingBytes(): number {
-    return this.#ring?.bytes ?? 0;
+    return (this.#ring?.bytes ?? 0) + this.#batch.bytes;
+  }
+
+  /** Those of them that are gathered for one write. */
+  get gatheredBytes(): number {
+    return this.#batch.bytes;
   }
 
   /** The lines that wait; made when it is first asked for. */
@@ -261,7 +270,7 @@ export class StreamWriter {
   }
 
   /**
-   * Writes the record that was just encoded, and takes it. Only where nothing waits.
+   * Writes the record that was just encoded, and takes it. Only where nothing waits or is gathered.
    * @throws the system's error; the stream then stands where it stood
    */
   write(encoded: EncodedRecord, eventName: string): void {
@@ -276,6 +285,38 @@ export class StreamWriter {
     if (!this.ring.push(line, { bytes, recordId, eventName, time: this.#time })) return false;
     this.#take(encoded);
     return true;
+  }
+
+  /** Takes the record that was just encoded, for {@link writeGathered}. Only where nothing waits in the ring. @returns false where there is no room for it */
+  gather(encoded: EncodedRecord, eventName: string): boolean {
+    const { line, lineBytes: bytes, recordId } = encoded;
+    if (!this.#batch.push(line, { bytes, recordId, eventName, time: this.#time })) return false;
+    this.#take(encoded);
+    return true;
+  }
+
+  /**
+   * Writes what was gathered in one go.
+   * @throws the system's error; the stream then stands where it stood
+   */
+  writeGathered(): void {
+    const content = this.#batch.content();
+    this.#segment.append(content, content.length);
+    const first = this.#written;
+    const lines = this.#batch.take();
+    for (const { bytes, eventName, time } of lines) this.#advance(bytes, eventName, time);
+    const { onWritten } = this.#options;
+    if (onWritten !== undefined) lines.forEach((line, index) => void onWritten(line, first + index));
+  }
+
+  /** What was gathered waits in the ring instead, which has room for it. */
+  holdGathered(): void {
+    const content = this.#batch.content();
+    let at = 0;
+    for (const line of this.#batch.take()) {
+      this.ring.push(content.subarray(at), line);
+      at += line.bytes;
+    }
   }
 
   #take(encoded: EncodedRecord): void {

@@ -1,7 +1,8 @@
 /**
  * The way of a record to its file, whatever the disk does. Nothing in here throws.
  *
- * - `direct`: the journal's own thread writes; when `put` returns `written`, the record is with the operating system.
+ * - `direct`: the journal's own thread writes; when `put` returns `written`, the record is with the operating system. Records
+ *   that nobody relies on before the next sync are gathered until then, or until another one comes, and written in one go.
  * - `slow`: a write took longer than the stall budget. Records go into a ring that a thread of our own empties, so that the
  *   next stall is not the trading loop's. Back to `direct` once the ring is empty and writes have been quick for a while.
  * - `failing`: a write failed. Records wait in the same ring, and are written in order as soon as writing works.
@@ -143,13 +144,16 @@ export class WritePath {
     return this.#lineBytes;
   }
 
-  /** Takes a record, behind what has to be told first. */
-  put(input: AuditInput): PutResult {
+  /**
+   * Takes a record, behind what has to be told first.
+   * @param mayGather whether it may wait in memory for {@link flush}, which each other record brings about
+   */
+  put(input: AuditInput, mayGather = false): PutResult {
     if (this.#mode === 'slow') this.#look();
     else this.retryIfDue();
     if (this.#mode === 'direct' && this.#writer.rotationDue) this.#rotate();
     this.#tell();
-    return this.#store(input);
+    return this.#store(input, mayGather);
   }
 
   /** Takes a checkpoint's record. With `ended`, nothing else comes before it: behind the closing record stand only those. */
@@ -166,18 +170,49 @@ export class WritePath {
     clearTimeout(this.#retryTimer);
   }
 
-  #store(input: AuditInput, mayMakeRoom = true): PutResult {
+  #store(input: AuditInput, mayGather = false, mayMakeRoom = true): PutResult {
+    if (!mayGather) this.flush();
     const encoded = this.#writer.encode(input);
     // Events of ours may be encoded meanwhile, into the same object.
     const { recordId, lineBytes } = encoded;
-    let result = this.#mode === 'direct' ? this.#write(encoded, input) : this.#hold(encoded, input);
+    let result = this.#place(encoded, input, mayGather);
     if (result === 'lost') {
-      if (mayMakeRoom && this.#makeRoom(lineBytes)) return this.#store(input, false);
+      if (mayMakeRoom && this.#makeRoom(lineBytes)) return this.#store(input, mayGather, false);
       result = this.#lose(input.timeUnixNano);
     }
     this.#recordId = recordId;
     this.#lineBytes = lineBytes;
     return result;
+  }
+
+  #place(encoded: EncodedRecord, input: AuditInput, mayGather: boolean): PutResult {
+    if (mayGather && this.#gather(encoded, input)) return 'waiting';
+    return this.#mode === 'direct' ? this.#write(encoded, input) : this.#hold(encoded, input);
+  }
+
+  /** @returns false where it can't be gathered; nothing is, then */
+  #gather(encoded: EncodedRecord, { eventName }: AuditInput): boolean {
+    if (this.#mode !== 'direct') return false;
+    if (this.#writer.gather(encoded, eventName)) return true;
+    this.flush();
+    return this.#mode === 'direct' && this.#writer.gather(encoded, eventName);
+  }
+
+  /** Writes what was gathered. */
+  flush(): void {
+    const bytes = this.#writer.gatheredBytes;
+    if (bytes === 0) return;
+    const { ticks, quota, stallBudgetMs } = this.#options;
+    const start = ticks.monotonic();
+    try {
+      quota?.admit(bytes);
+      this.#writer.writeGathered();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    const took = ticks.monotonic() - start;
+    if (took > stallBudgetMs) this.#goSlow(took);
   }
 
   #write(encoded: EncodedRecord, input: AuditInput): PutResult {
@@ -289,6 +324,7 @@ export class WritePath {
   // ——— failing ———
 
   #fail(error: unknown): void {
+    this.#writer.holdGathered();
     this.#writeErrors++;
     this.#lastError = error;
     this.#mode = 'failing';
@@ -511,6 +547,7 @@ export class WritePath {
 
   /** Resolves once the records below `sequence` are written. Rejects with what went wrong where writing fails. */
   writtenThrough(sequence: number): Promise<void> {
+    this.flush();
     this.#writer.collect();
     if (this.#writer.writtenRecords >= sequence) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -541,6 +578,7 @@ export class WritePath {
    */
   finishNow(boundMs: number): boolean {
     this.#finishing = true;
+    this.flush();
     if (this.#mode === 'failing') return this.retry(true);
     if (this.#mode === 'direct') return true;
     const { ticks } = this.#options;
