@@ -30,6 +30,18 @@ const ID_WORDS = new Set(
   'id ids oid uuid guid ref reference hash seq sequence nonce time timestamp ts ms ns'.split(' '),
 );
 
+/** Attributes of OpenTelemetry's conventions, old and new, that hold a URL or a part of one. */
+const URL_NAMES = new Set([
+  'url.full',
+  'url.query',
+  'url.path',
+  'http.url',
+  'http.target',
+  'api.endpoint',
+  'http.route',
+]);
+const URL_WORDS = new Set(['url', 'uri', 'href', 'endpoint']);
+
 const WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+/g;
 const MAX_NAME = 96;
 const MAX_CACHED = 4096;
@@ -41,16 +53,39 @@ export function wordsOf(name: string): string[] {
 }
 
 /** Whether a name is that of an id or a time: long digit strings under it are not looked at as cards. */
-export function isIdName(name: string): boolean {
+function isIdName(name: string): boolean {
   return ID_WORDS.has(wordsOf(name).at(-1) ?? '');
+}
+
+function isUrlName(name: string): boolean {
+  return URL_NAMES.has(name) || URL_WORDS.has(wordsOf(name).at(-1) ?? '');
 }
 
 /** What a name says of its value: 0 no secret, -1 a secret whatever it is, n > 0 a secret if it is a string of ≥ n characters. */
 export type SecretLevel = number;
 
+/** What a name says of what stands under it. */
+export interface NameMeaning {
+  readonly level: SecretLevel;
+  /** See {@link isIdName}. */
+  readonly isId: boolean;
+  /** It holds a URL or a part of one. */
+  readonly isUrl: boolean;
+}
+
+/** What the name of a member says. */
+export interface MemberMeaning {
+  /** Of its name behind that of the map. */
+  readonly pathLevel: SecretLevel;
+  /** Of its name alone. */
+  readonly own: NameMeaning;
+}
+
 export interface NameRules {
   /** Cached: made for attribute names, of which there are few. */
-  level(name: string): SecretLevel;
+  meaning(name: string): NameMeaning;
+  /** Of the members of maps under that name; cached as well. @param parent empty: of maps without a name */
+  memberMeaning(parent: string): (key: string) => MemberMeaning;
   /** By character code: 1 where a secret's name may end so. Tells most names in a text apart at a glance. */
   readonly endings: Uint8Array;
   /** Not cached: for names found in free text, of which there may be many. */
@@ -72,7 +107,9 @@ export function createNameRules(keys: readonly string[], except: readonly string
     const last = name.at(-1)!;
     for (const char of [last, last.toUpperCase()]) endings[char.charCodeAt(0)] = 1;
   }
-  const cache = new Map<string, SecretLevel>();
+  const meanings = new Map<string, NameMeaning>();
+  const members = new Map<string, (key: string) => MemberMeaning>();
+  let cachedMembers = 0;
 
   function levelOfText(name: string): SecretLevel {
     const words = wordsOf(name);
@@ -94,17 +131,38 @@ export function createNameRules(keys: readonly string[], except: readonly string
     return 0;
   }
 
-  return {
-    endings,
-    levelOfText,
-    level(name) {
-      let level = cache.get(name);
-      if (level === undefined) {
-        level = levelOfText(name);
-        if (cache.size >= MAX_CACHED) cache.clear();
-        cache.set(name, level);
+  function meaning(name: string): NameMeaning {
+    const known = meanings.get(name);
+    if (known !== undefined) return known;
+    const made = { level: levelOfText(name), isId: isIdName(name), isUrl: isUrlName(name) };
+    if (meanings.size >= MAX_CACHED) meanings.clear();
+    meanings.set(name, made);
+    return made;
+  }
+
+  /** Without the path put together anew for each member of each map: a snapshot of open orders has ten thousand. */
+  function memberMeaning(parent: string): (key: string) => MemberMeaning {
+    const known = members.get(parent);
+    if (known !== undefined) return known;
+    const byKey = new Map<string, MemberMeaning>();
+    const of = (key: string): MemberMeaning => {
+      const before = byKey.get(key);
+      if (before !== undefined) return before;
+      const own = meaning(key);
+      const made = { pathLevel: parent === '' ? own.level : levelOfText(`${parent}.${key}`), own };
+      if (cachedMembers >= MAX_CACHED) {
+        cachedMembers = 0;
+        members.clear();
+        byKey.clear();
       }
-      return level;
-    },
-  };
+      cachedMembers++;
+      byKey.set(key, made);
+      return made;
+    };
+    members.set(parent, of);
+    cachedMembers++;
+    return of;
+  }
+
+  return { endings, levelOfText, meaning, memberMeaning };
 }

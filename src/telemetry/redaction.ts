@@ -5,7 +5,7 @@
  */
 import type { AttributeDefinition } from '../catalog/define.ts';
 import { boolean, func, list, object, readOptions, string } from '../core/options.ts';
-import { createNameRules, isIdName, type NameRules, wordsOf } from './redaction-names.ts';
+import { createNameRules, type NameRules, type SecretLevel, wordsOf } from './redaction-names.ts';
 import { invalidOption, readPatterns } from './redaction-patterns.ts';
 import { MASK, maskText } from './redaction-text.ts';
 
@@ -44,18 +44,6 @@ export interface Redactor {
 
 /** Values nested deeper than this are masked whole. The audit format turns what is deeper than 16 into text anyway. */
 const MAX_DEPTH = 32;
-
-/** Attributes of OpenTelemetry's conventions, old and new, that hold a URL or a part of one. */
-const URL_NAMES = new Set([
-  'url.full',
-  'url.query',
-  'url.path',
-  'http.url',
-  'http.target',
-  'api.endpoint',
-  'http.route',
-]);
-const URL_WORDS = new Set(['url', 'uri', 'href', 'endpoint']);
 
 /** Names in a query string that are secrets there and nowhere else. */
 const QUERY_SECRETS = new Set(['sign', 'sig', 'hmac', 'key', 'code']);
@@ -124,8 +112,7 @@ function buildRedactor(
   }
 
   /** Whether the name alone makes the value a secret. */
-  function isSecret(name: string, value: unknown): boolean {
-    const level = names.level(name);
+  function isSecret(level: SecretLevel, value: unknown): boolean {
     if (level === 0) return false;
     return level < 0 || (typeof value === 'string' && value.length >= level);
   }
@@ -154,8 +141,8 @@ function buildRedactor(
   function queryPair(name: string, value: string): string {
     const plain = decoded(name);
     const last = wordsOf(plain).at(-1) ?? '';
-    if (value !== '' && (QUERY_SECRETS.has(last) || names.level(plain) !== 0)) return `${name}=${MASK}`;
-    const digits = !isIdName(plain);
+    if (value !== '' && (QUERY_SECRETS.has(last) || names.meaning(plain).level !== 0)) return `${name}=${MASK}`;
+    const digits = !names.meaning(plain).isId;
     const text = decoded(value);
     return `${name}=${mask(text, digits) === text ? value : MASK}`;
   }
@@ -171,18 +158,14 @@ function buildRedactor(
     return mask(text.slice(0, at), false) + text[at] + query(text.slice(at + 1, end)) + rest;
   }
 
-  function isUrlName(name: string): boolean {
-    return URL_NAMES.has(name) || URL_WORDS.has(wordsOf(name).at(-1) ?? '');
-  }
-
-  function walk(value: unknown, name: string, parent: string, depth: number, digits: boolean): unknown {
-    if (typeof value === 'string') return isUrlName(name) ? url(value) : mask(value, digits);
+  function walk(value: unknown, name: string, depth: number, digits: boolean): unknown {
+    if (typeof value === 'string') return names.meaning(name).isUrl ? url(value) : mask(value, digits);
     if (typeof value !== 'object' || value === null) return value;
     if (depth > MAX_DEPTH) return MASK;
     if (Array.isArray(value)) {
       let copy: unknown[] | undefined;
       for (let i = 0; i < value.length; i++) {
-        const item = walk(value[i], name, parent, depth + 1, digits);
+        const item = walk(value[i], name, depth + 1, digits);
         if (item !== value[i]) {
           copy ??= [...value];
           copy[i] = item;
@@ -198,13 +181,14 @@ function buildRedactor(
 
   function members(value: Record<string, unknown>, name: string, depth: number): unknown {
     let copy: Record<string, unknown> | undefined;
+    const meaningOf = names.memberMeaning(name);
     for (const key of Object.keys(value)) {
       const item = value[key];
-      const path = name === '' ? key : `${name}.${key}`;
+      const { pathLevel, own } = meaningOf(key);
       const changed =
-        isSecret(path, item) || isSecret(key, item)
+        isSecret(pathLevel, item) || isSecret(own.level, item)
           ? masked(item)
-          : walk(item, key, name, depth + 1, typeof item !== 'string' && !Array.isArray(item) ? true : !isIdName(key));
+          : walk(item, key, depth + 1, typeof item !== 'string' && !Array.isArray(item) ? true : !own.isId);
       if (changed !== item) {
         copy ??= { ...value };
         copy[key] = changed;
@@ -228,24 +212,25 @@ function buildRedactor(
       return definition.values === undefined || definition.values.includes(value) ? value : mask(value, false);
     }
     if (definition.type === 'strings') return value;
-    return /^[-+.\deE]*$/.test(value) ? value : mask(value, !isIdName(name));
+    return /^[-+.\deE]*$/.test(value) ? value : mask(value, !names.meaning(name).isId);
   }
 
   function attribute(name: string, value: unknown, definition: AttributeDefinition | undefined): unknown {
-    if (isSecret(name, value)) return masked(value);
+    const { level, isId, isUrl } = names.meaning(name);
+    if (isSecret(level, value)) return masked(value);
     if (typeof value === 'number' || typeof value === 'boolean') return value;
-    if (definition === undefined) return walk(value, name, '', 0, !isIdName(name));
+    if (definition === undefined) return walk(value, name, 0, !isId);
     if (typeof value === 'string') {
       if (definition.text !== true) return untyped(name, value, definition);
-      return isUrlName(name) ? url(value) : mask(value, true);
+      return isUrl ? url(value) : mask(value, true);
     }
     if (Array.isArray(value) && definition.type === 'strings' && definition.text !== true) {
       for (let i = 0; i < value.length; i++) {
-        if (typeof value[i] !== 'string') return walk(value, name, '', 0, !isIdName(name));
+        if (typeof value[i] !== 'string') return walk(value, name, 0, !isId);
       }
       return value;
     }
-    return walk(value, name, '', 0, true);
+    return walk(value, name, 0, true);
   }
 
   /** What could not be masked is masked whole. */
@@ -277,7 +262,7 @@ function buildRedactor(
       }
     },
     text: (text) => guarded('redactor.text', () => mask(text, true)),
-    deep: (value, path) => guarded('redactor.deep', () => walk(value, path, '', 0, !isIdName(path))),
+    deep: (value, path) => guarded('redactor.deep', () => walk(value, path, 0, !names.meaning(path).isId)),
     url: (text) => guarded('redactor.url', () => url(text)),
   };
 }

@@ -274,6 +274,15 @@ describe('maps', () => {
     expect(redactor.deep(given, 'metadata')).toBe(given);
   });
 
+  it('masks by name and path whatever number of names came before', () => {
+    // More than are remembered, in one map and in many, on two levels.
+    for (let i = 0; i < 6000; i++) redactor.deep({ [`n${i}`]: { [`m${i}`]: 1, secret: 's' } }, 'metadata');
+    const names = Array.from({ length: 6000 }, (_, i) => `n${i}`);
+    const many = Object.fromEntries(names.map((name) => [name, { api: { key: 'k' }, token: 't', note: 'x' }]));
+    const expected = Object.fromEntries(names.map((name) => [name, { api: { key: MASK }, token: MASK, note: 'x' }]));
+    for (let turn = 0; turn < 2; turn++) expect(redactor.deep(many, 'metadata')).toEqual(expected);
+  });
+
   it('masks whole what is nested too deeply or is circular', () => {
     const circular: Record<string, unknown> = { note: 'a@b.com' };
     circular['self'] = circular;
