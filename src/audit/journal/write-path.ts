@@ -14,12 +14,14 @@
 import type { Clock } from '../../core/clock.ts';
 import type { AuditInput } from '../record/audit-input.ts';
 import type { EncodedRecord } from '../record/encode.ts';
+import { Calm } from './calm.ts';
 import type { JournalFs } from './journal-fs.ts';
 import type { Quota } from './quota.ts';
 import type { StreamWriter } from './stream-writer.ts';
 import type { SystemEvents } from './system-events.ts';
 import { countOf, Untold } from './untold.ts';
 import { WriterThread } from './writer-thread.ts';
+import { WrittenWaiters } from './written-waiters.ts';
 
 /** What became of a record. */
 export type PutResult = 'written' | 'waiting' | 'lost';
@@ -47,9 +49,6 @@ export interface WritePathOptions {
   readonly onError: (error: unknown, what: string) => void;
 }
 
-/** A slow time that follows another one within so many times its calm takes twice the calm. */
-const RELAPSE_CALMS = 10;
-const MAX_CALM_MS = 60_000;
 const MAX_THREAD_PAUSE_MS = 60_000;
 /** How much of what waits the journal writes in one turn of the event loop. */
 const SLICE_BYTES = 262_144;
@@ -64,12 +63,6 @@ const ROOM_SHARE = 0.5;
 /** A burst that filled the ring waits until so much of it is free. */
 const WAITED_SHARE = 0.125;
 
-interface Waiter {
-  readonly sequence: number;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 export class WritePath {
   readonly #options: WritePathOptions;
   readonly #writer: StreamWriter;
@@ -81,13 +74,9 @@ export class WritePath {
   #thread: WriterThread | undefined;
   #threadPauseMs = 1000;
   #noThreadBefore = 0;
-  #calmMs: number;
-  #lastStall = 0;
-  /** Whether the thread's last write was quick. */
-  #quick = false;
-  #slowEnded = Number.NEGATIVE_INFINITY;
+  readonly #calm: Calm;
   #rotating = false;
-  #waiters: Waiter[] = [];
+  readonly #waiters = new WrittenWaiters();
   #ended = false;
   /** From here on the journal's own thread writes, however long it takes. */
   #finishing = false;
@@ -100,7 +89,7 @@ export class WritePath {
   constructor(options: WritePathOptions) {
     this.#options = options;
     this.#writer = options.writer;
-    this.#calmMs = options.calmMs;
+    this.#calm = new Calm(options.calmMs);
     this.#untold = new Untold(options.events, () => options.clock.now());
   }
 
@@ -264,8 +253,7 @@ export class WritePath {
     }
     this.#rotating = false;
     writer.takeBack();
-    this.#mode = 'direct';
-    this.#slowEnded = now();
+    this.#endSlow();
     this.#writeWaiting();
     return room();
   }
@@ -437,18 +425,19 @@ export class WritePath {
   /** @returns whether a thread writes from now on */
   #goSlow(tookMs: number): boolean {
     this.#stalls++;
-    const { ticks, calmMs } = this.#options;
-    const now = ticks.monotonic();
+    const now = this.#options.ticks.monotonic();
     if (this.#finishing || now < this.#noThreadBefore || !this.#startThread()) return false;
-    const relapse = now - this.#slowEnded < this.#calmMs * RELAPSE_CALMS;
-    this.#calmMs = relapse ? Math.min(this.#calmMs * 2, MAX_CALM_MS) : calmMs;
-    this.#lastStall = now;
-    this.#quick = false;
+    this.#calm.begin(now);
     this.#mode = 'slow';
     this.#untold.slowBegins(tookMs);
     this.#rotating = false;
     this.#thread!.run(this.#writer.segment.fd);
     return true;
+  }
+
+  #endSlow(): void {
+    this.#mode = 'direct';
+    this.#calm.end(this.#options.ticks.monotonic());
   }
 
   #startThread(): boolean {
@@ -470,10 +459,11 @@ export class WritePath {
   }
 
   #onWrote(tookMs: number): void {
-    this.#quick = tookMs <= this.#options.stallBudgetMs;
-    if (!this.#quick) {
+    const { stallBudgetMs, ticks } = this.#options;
+    if (tookMs <= stallBudgetMs) this.#calm.wasQuick();
+    else {
       this.#stalls++;
-      this.#lastStall = this.#options.ticks.monotonic();
+      this.#calm.stalled(ticks.monotonic());
     }
     if (this.#mode !== 'slow') return;
     this.#look();
@@ -485,16 +475,9 @@ export class WritePath {
     const writer = this.#writer;
     writer.collect();
     if (writer.rotationDue) this.#rotateAside();
-    else if (writer.waitingRecords === 0 && this.#quick && this.#isCalm) {
-      // With nothing to write, the thread sleeps.
-      this.#mode = 'direct';
-      this.#slowEnded = this.#options.ticks.monotonic();
-    }
+    // With nothing to write, the thread sleeps.
+    else if (writer.waitingRecords === 0 && this.#calm.isReached(this.#options.ticks.monotonic())) this.#endSlow();
     this.#settleWaiters();
-  }
-
-  get #isCalm(): boolean {
-    return this.#options.ticks.monotonic() - this.#lastStall >= this.#calmMs;
   }
 
   #release(): void {
@@ -550,26 +533,18 @@ export class WritePath {
     this.flush();
     this.#writer.collect();
     if (this.#writer.writtenRecords >= sequence) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ sequence, resolve, reject });
-      // Whoever waits keeps the process alive: an unreferenced thread alone would let it end.
-      this.#thread?.hold(true);
-      this.#settleWaiters();
-    });
+    const written = this.#waiters.add(sequence);
+    // Whoever waits keeps the process alive: an unreferenced thread alone would let it end.
+    this.#thread?.hold(true);
+    this.#settleWaiters();
+    return written;
   }
 
   #settleWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    const written = this.#writer.writtenRecords;
-    const failed = this.#mode === 'failing';
-    const rest = this.#waiters.filter((waiter) => {
-      if (waiter.sequence <= written) waiter.resolve();
-      else if (failed) waiter.reject(this.#lastError);
-      else return true;
-      return false;
-    });
-    this.#waiters = rest;
-    if (rest.length === 0) this.#thread?.hold(false);
+    if (this.#waiters.isEmpty) return;
+    this.#waiters.settle(this.#writer.writtenRecords);
+    if (this.#mode === 'failing') this.#waiters.fail(this.#lastError);
+    if (this.#waiters.isEmpty) this.#thread?.hold(false);
   }
 
   /**
@@ -598,10 +573,7 @@ export class WritePath {
     }
     this.#writer.takeBack();
     if (!drained) this.#fail(Object.assign(new Error('the disk is too slow'), { code: 'slow' }));
-    else {
-      this.#mode = 'direct';
-      this.#slowEnded = now();
-    }
+    else this.#endSlow();
     return this.retry(true);
   }
 
@@ -609,8 +581,7 @@ export class WritePath {
   close(): boolean {
     this.end();
     this.#lostRecords += this.#writer.waitingRecords;
-    for (const waiter of this.#waiters) waiter.reject(new Error('the journal is closed'));
-    this.#waiters = [];
+    this.#waiters.fail(new Error('the journal is closed'));
     const quiet = this.#mode !== 'slow';
     this.#thread?.quit();
     return quiet;
