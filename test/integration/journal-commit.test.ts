@@ -199,6 +199,27 @@ describe('a record that is relied on once it is committed', () => {
     expect(records.filter((record) => record.eventName.startsWith('risk.'))).toHaveLength(2);
   });
 
+  it('brings its promise also from within another append, and one that rejects after the end', async () => {
+    open();
+    let inner: Promise<void> | undefined;
+    const outer = testEvent(0, {
+      attributes: {
+        get index() {
+          inner ??= journal.append(testEvent(1), 'commit').committed;
+          return 0;
+        },
+      },
+    });
+    journal.append(outer);
+    expect(inner).toBeInstanceOf(Promise);
+    await inner;
+    expect(journal.stats()).toMatchObject({ records: 3, durableSequence: 3 });
+    await journal.close('test');
+    const { state, committed } = journal.append(testEvent(2), 'commit');
+    expect(state).toBe('lost');
+    await expect(committed).rejects.toMatchObject({ code: 'AUDIT_NOT_DURABLE' });
+  });
+
   it('its promise rejects where it could not be taken, which harms nobody who does not wait', async () => {
     open({ waitBufferBytes: 10 });
     disk.fail('writeSync', 'EIO');

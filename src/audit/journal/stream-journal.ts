@@ -144,6 +144,11 @@ export class StreamJournal implements Journal {
   }
 
   append(input: AuditInput, reliedOn: ReliedOn = 'append'): AppendResult {
+    const result = this.#append(input, reliedOn);
+    return reliedOn === 'append' ? result : this.#withCommit(result);
+  }
+
+  #append(input: AuditInput, reliedOn: ReliedOn): AppendResult {
     if (this.#appending) {
       // A getter or listener that emits while we encode: the outer record comes first.
       this.#deferred.push(input);
@@ -168,7 +173,7 @@ export class StreamJournal implements Journal {
     if (this.#checkpointer.uncovered >= this.#options.checkpointRecords) {
       if (!this.#requested && !this.#checkpointer.busy && this.#state === 'open') this.requestCheckpoint();
     } else if (this.#timer === undefined) this.#arm();
-    return reliedOn === 'append' ? result : this.#withCommit(result);
+    return result;
   }
 
   #result(state: PutResult, eventName: string): AppendResult {

@@ -287,7 +287,10 @@ export class StreamWriter {
     return true;
   }
 
-  /** Takes the record that was just encoded, for {@link writeGathered}. Only where nothing waits in the ring. @returns false where there is no room for it */
+  /**
+   * Takes the record that was just encoded, for {@link writeGathered}. Only where nothing waits in the ring.
+   * @returns false where there is no room for it
+   */
   gather(encoded: EncodedRecord, eventName: string): boolean {
     const { line, lineBytes: bytes, recordId } = encoded;
     if (!this.#batch.push(line, { bytes, recordId, eventName, time: this.#time })) return false;
