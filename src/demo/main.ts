@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { verifyTrail } from '../audit/verify/verify.ts';
 import { createManualClock, createSystemClock } from '../core/clock.ts';
+import { nextTurn } from '../core/next-turn.ts';
 import { startRiskTrail } from '../runtime/start.ts';
 import { type BookResult, simulatedPace, TrendBook } from './book.ts';
 import { createBroker } from './broker.ts';
@@ -83,7 +84,7 @@ async function play(dataDir: string, seed: number, bars: ReturnType<typeof loadM
   );
   for (const [day, bar] of bars.entries()) {
     await book.trade(bar);
-    if (day % BREATH_DAYS === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (day % BREATH_DAYS === 0) await nextTurn();
   }
   await trail.close('demo finished');
   return { book: book.result(), records: trail.health().journal?.records ?? 0 };

@@ -6,6 +6,7 @@ import { CHECKPOINT_EVENT } from '../audit/journal/system-events.ts';
 import { openNote, parseCheckpoint, type VerifierKey } from '../audit/proof/note.ts';
 import { Frontier } from '../audit/proof/tree.ts';
 import { readBlocks } from '../audit/read/files.ts';
+import { nextTurn } from '../core/next-turn.ts';
 import { ROUND_EVENT, ROUND_LAYERS, snapshotLayer, TRADING_STATE_KEY } from '../risk/risk-state.ts';
 import { backwardLines } from './backward-lines.ts';
 import { nanosOf, noteOf, placeOf, type RecordPlace, toRecordedEvent } from './stream-record.ts';
@@ -72,7 +73,7 @@ export class StreamTail {
       : lines.reduce((sum, one) => sum + one.length + 1, 0);
     onRead(bytes ?? 0);
     // Whoever shows how far it is needs a turn.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 
   /** Whether a record is not later than what is asked for. */

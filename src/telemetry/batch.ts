@@ -7,6 +7,7 @@ import { context, ROOT_CONTEXT, TraceFlags } from '@opentelemetry/api';
 import { ExportResultCode, suppressTracing } from '@opentelemetry/core';
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace';
+import { nextTurn } from '../core/next-turn.ts';
 import { type Exporter, LazyExporter } from './lazy-exporter.ts';
 
 /** Sizes and times, as the `OTEL_BSP_*` and `OTEL_BLRP_*` variables have them. */
@@ -138,7 +139,7 @@ export class Batcher<T> {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       // Serialising a batch takes longer than a decision may: never within the call that filled it.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       const batch = this.#queue.splice(0, this.#limits.maxBatchSize);
       this.#inFlight += batch.length;
       const error = await this.#export(batch);

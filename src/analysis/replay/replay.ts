@@ -4,6 +4,7 @@
  */
 import { type Clock, createSystemClock } from '../../core/clock.ts';
 import { RiskTrailError } from '../../core/errors.ts';
+import { nextTurn } from '../../core/next-turn.ts';
 import { parseBound } from '../time-bound.ts';
 import type { ReadProgress } from '../trail-query.ts';
 import { checkChains, type ReplayCheck } from './check.ts';
@@ -124,7 +125,7 @@ export async function sweepReplay(paths: string | readonly string[], options: Sw
     rows.push({ parameters: own, ...figuresOf(comparison) });
     options.onProgress?.(at + 1, all.length);
     // Whoever shows the progress needs a turn.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   const { streams: _, ...range } = rangeOf(chains);
   return { axes, fixed, recorded: recorded!, rows, ...range, notes: [...notes] };

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import type { Clock } from '../../core/clock.ts';
+import { nextTurn } from '../../core/next-turn.ts';
 import { formatCheckpoint, type Signer } from '../proof/note.ts';
 import { PRIVATE_FILE_MODE, replaceFile, replaceFileSync, syncDirectory, syncDirectorySync } from './durable-file.ts';
 import type { JournalFs } from './journal-fs.ts';
@@ -44,8 +45,6 @@ export interface CheckpointerOptions {
 const MAX_SYNC_TURNS = 3;
 /** How many leaves are hashed into the tree in one turn of the event loop. */
 const SETTLE_LEAVES = 512;
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;

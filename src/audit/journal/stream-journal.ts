@@ -5,6 +5,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { RiskTrailError } from '../../core/errors.ts';
 import { Listeners, type Subscription } from '../../core/listeners.ts';
+import { nextTurn } from '../../core/next-turn.ts';
 import type { Signer } from '../proof/note.ts';
 import type { AuditInput } from '../record/audit-input.ts';
 import { Checkpointer, type CheckpointInfo } from './checkpointer.ts';
@@ -54,8 +55,6 @@ export interface StreamJournalOptions {
 const CLOCK_STEP_MS = 1000;
 /** How often the free space is looked at, at checkpoints. */
 const DISK_LOOK_MS = 10_000;
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A journal over one stream. `openJournal` makes it. */
 export class StreamJournal implements Journal {
