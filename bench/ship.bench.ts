@@ -1,6 +1,7 @@
 /**
  * Shipping: its rate and processor time, and what it costs the thread that records events: `node bench/ship.bench.ts`. The
- * receiver is a process of its own that reads and answers; a real Collector is slower, and measured by the stack's tests.
+ * receiver is a process of its own that reads and answers, with one thread: it stands for one on another machine. A real
+ * Collector is slower, and measured by `collector.bench.ts`; to have it here, too, name it by OTEL_EXPORTER_OTLP_ENDPOINT.
  * One part by its name as an argument: rates, emitting, loopDelay. Writes beside this repository's `node_modules`, or to RISKTRAIL_BENCH_DIR: about a gigabyte.
  */
 import { fork } from 'node:child_process';
@@ -26,6 +27,7 @@ const RATE_RECORDS = 300_000;
 const BACKLOG_RECORDS = 1_000_000;
 
 if (process.argv[2] === 'receiver') receive();
+else if (process.argv[2] === 'backlog') makeBacklog(process.argv[3]!, Number(process.argv[4]));
 else await run();
 
 /** Reads everything, answers well. */
@@ -66,9 +68,9 @@ async function run(): Promise<void> {
   const base = process.env['RISKTRAIL_BENCH_DIR'] ?? join(import.meta.dirname, '..');
   const directory = mkdtempSync(join(base, '.bench-ship-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const receiver = fork(import.meta.filename, ['receiver']);
+  const receiver = fork(import.meta.filename, ['receiver'], { execArgv: ['--single-threaded-gc'] });
   const [port] = (await once(receiver, 'message')) as [number];
-  const settings = readShipperSettings({}, `http://127.0.0.1:${port}/v1/logs`)!;
+  const settings = readShipperSettings(process.env) ?? readShipperSettings({}, `http://127.0.0.1:${port}/v1/logs`)!;
   const parts = { rates, emitting, loopDelay };
   for (const [name, part] of Object.entries(parts)) {
     if (process.argv[2] === undefined || process.argv[2] === name) await part(join(directory, name), settings);
@@ -154,7 +156,8 @@ async function loopDelay(dataDir: string, settings: ShipperSettings): Promise<vo
   const rows: (string | number)[][] = [];
   for (const backlog of [0, BACKLOG_RECORDS, 0, BACKLOG_RECORDS]) {
     const at = join(dataDir, String(rows.length));
-    if (backlog > 0) makeBacklog(at, backlog);
+    // In a process of its own: what it leaves to the collector is no part of the comparison.
+    if (backlog > 0) await once(fork(import.meta.filename, ['backlog', at, String(backlog)]), 'exit');
     const journal = open(at);
     const shipper = shipperOf(at, journal, settings);
     await sleep(500);
@@ -162,7 +165,7 @@ async function loopDelay(dataDir: string, settings: ShipperSettings): Promise<vo
     delay.enable();
     const began = performance.now();
     let drainedMs: number | undefined;
-    for (let i = 0; performance.now() - began < 15_000; i++) {
+    for (let i = 0; performance.now() - began < (backlog === 0 ? 15_000 : 60_000); i++) {
       for (let k = 0; k < 20; k++) journal.append(input(i * 20 + k));
       await sleep(10);
       if (shipper.stats().sentRecords >= backlog) drainedMs ??= performance.now() - began;

@@ -182,6 +182,62 @@ describe('shipping through trouble', () => {
     expect(accepted.length).toBeGreaterThan(1);
   });
 
+  it.each(['http/json', 'http/protobuf'] as const)(
+    'sends each request as it was made (%s) to a receiver that answers first and reads later',
+    async (protocol) => {
+      const texts = upTo(120).map((one) => `<${one}>`.repeat(80_000));
+      new MadeStream(directory.path).add(120, (index) => ({ body: texts[index]! }));
+      const bodies: { readonly length: number; readonly chunks: Buffer[]; missing: number }[] = [];
+      const server = createServer((socket) => {
+        let head = Buffer.alloc(0);
+        let body: (typeof bodies)[number] | undefined;
+        socket.on('error', () => {});
+        socket.on('data', (chunk) => {
+          for (let rest = chunk; rest.length > 0; ) {
+            if (body === undefined) {
+              head = Buffer.concat([head, rest]);
+              const end = head.indexOf('\r\n\r\n');
+              if (end < 0) return;
+              const length = Number(/content-length: (\d+)/i.exec(head.toString('latin1', 0, end))![1]);
+              body = { length, chunks: [], missing: length };
+              bodies.push(body);
+              rest = head.subarray(end + 4);
+              head = Buffer.alloc(0);
+              socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+              socket.pause();
+              setTimeout(() => socket.resume(), 20);
+            }
+            const part = rest.subarray(0, body.missing);
+            body.chunks.push(part);
+            body.missing -= part.length;
+            rest = rest.subarray(part.length);
+            if (body.missing === 0) body = undefined;
+          }
+        });
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const settings = settingsFor({
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      });
+      const result = await ship({ ...settings, maxBatchRecords: 1_000, maxBatchBytes: 8_000_000 });
+      server.close();
+      expect(result).toMatchObject({ complete: true, sentRecords: 120 });
+      const whole = bodies.filter(({ missing }) => missing === 0).map(({ chunks }) => Buffer.concat(chunks).toString());
+      // The last ones are cut off by the end of the shipping: their answers had come.
+      expect(whole.length).toBeGreaterThan(bodies.length - 3);
+      expect(whole.length).toBeGreaterThan(2);
+      const found = whole.flatMap((text) =>
+        [...text.matchAll(/<(\d+)>(?:<\1>)*/g)].map(([run, index]) =>
+          run === texts[Number(index)] ? Number(index) : run,
+        ),
+      );
+      expect(found).toEqual(upTo(found.length));
+    },
+  );
+
   it('names a host that does not exist, and sends nothing', async () => {
     new MadeStream(directory.path).add(3);
     const result = await ship(settingsFor({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://nonexistent.invalid:4318' }), {

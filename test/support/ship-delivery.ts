@@ -12,7 +12,7 @@ export function numbered(numbers: readonly number[]): Line[] {
 export const ACCEPTED: Answer = { kind: 'accepted', warning: undefined };
 export const REFUSED: Answer = { kind: 'refused', told: '400' };
 export const TOO_LARGE: Answer = { kind: 'too-large', told: '413' };
-export const SILENT: Answer = { kind: 'outage', told: 'reset', retryAfterMs: undefined, silent: true };
+export const SILENT: Answer = { kind: 'outage', told: 'reset', retryAfterMs: undefined, silent: true, early: true };
 export const outage = (retryAfterMs?: number): Answer => ({ kind: 'outage', told: '503', retryAfterMs });
 
 /** What happened in a delivery. */
@@ -23,6 +23,8 @@ export interface Watched {
   /** Numbers that were accepted, in order. */
   readonly accepted: number[];
   readonly pauses: number[];
+  /** Numbers of each body that was given back, in order. */
+  readonly reused: number[][];
 }
 
 /** @param answer what the receiver says to a request with these numbers */
@@ -30,6 +32,7 @@ export function watchedDelivery(answer: (numbers: readonly number[], index: numb
   const requests: number[][] = [];
   const accepted: number[] = [];
   const pauses: number[] = [];
+  const reused: number[][] = [];
   const delivery = new Delivery({
     client: {
       endpoint: 'test',
@@ -43,7 +46,10 @@ export function watchedDelivery(answer: (numbers: readonly number[], index: numb
       close() {},
     },
     settings: { backOffMs: 1_000, maxBackOffMs: 30_000 },
-    encode: async (lines) => Buffer.from(JSON.stringify(lines.map((line) => line.sequence))),
+    encoder: {
+      encode: async (lines) => Buffer.from(JSON.stringify(lines.map((line) => line.sequence))),
+      reuse: (body) => void reused.push(JSON.parse(body.toString()) as number[]),
+    },
     async pause(ms) {
       pauses.push(ms);
     },
@@ -52,5 +58,5 @@ export function watchedDelivery(answer: (numbers: readonly number[], index: numb
     onOutage() {},
     onRequest() {},
   });
-  return { delivery, requests, accepted, pauses };
+  return { delivery, requests, accepted, pauses, reused };
 }

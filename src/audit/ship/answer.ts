@@ -24,7 +24,7 @@ export const MAX_ANSWER_BYTES = 65_536;
  * - `outage`: nothing is known of the records; `retryAfterMs` where the receiver said when to come again, `silent` where
  *   there was no answer at all.
  */
-export type Answer =
+export type Answer = (
   | { readonly kind: 'accepted'; readonly warning: string | undefined }
   | { readonly kind: 'partial'; readonly rejected: number; readonly told: string }
   | { readonly kind: 'refused' | 'too-large'; readonly told: string }
@@ -33,7 +33,11 @@ export type Answer =
       readonly told: string;
       readonly retryAfterMs: number | undefined;
       readonly silent?: boolean;
-    };
+    }
+) & {
+  /** It came before the request was read to its end, or not at all: the system may still be sending the body. */
+  readonly early?: boolean;
+};
 
 /** A receiver may ask for a longer pause; it is asked again after this one. */
 const MAX_RETRY_AFTER_MS = 3_600_000;

@@ -62,7 +62,7 @@ export async function endOf(directory: string, limit: ReadLimit): Promise<number
   if (last === undefined) return 0;
   const reader = new StreamReader(directory, last.firstSequence, () => {});
   try {
-    while ((await reader.read(limit, ALL_AT_ONCE, ALL_BYTES)).length > 0);
+    while ((await reader.read(limit, ALL_AT_ONCE, ALL_BYTES)).length > 0) reader.release(reader.next);
     return reader.next;
   } finally {
     await reader.close();

@@ -14,7 +14,7 @@ export interface DeliveryOptions {
   readonly client: OtlpClient;
   readonly settings: Pick<ShipperSettings, 'backOffMs' | 'maxBackOffMs'>;
   /** A line that can't be encoded is found as a refused one is. */
-  readonly encode: Encoder;
+  readonly encoder: Encoder;
   /** Resolves after the time; rejects when the signal says stop. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** From 0 to below 1. */
@@ -58,7 +58,7 @@ export class Delivery {
   /** Encodes the batch that comes next, while the receiver works on the one before. */
   prepare(lines: readonly Line[]): void {
     if (lines.length === 0) return;
-    const body = this.#options.encode(lines);
+    const body = this.#options.encoder.encode(lines);
     body.catch(() => {});
     this.#prepared = { lines, body };
   }
@@ -112,24 +112,28 @@ export class Delivery {
 
   /** Sends until there is an answer that decides something. */
   async #ask(lines: readonly Line[], signal: AbortSignal): Promise<Decision> {
-    const { client, encode, onAccepted, onRequest } = this.#options;
+    const { client, encoder, onAccepted, onRequest } = this.#options;
     let body: Buffer;
     try {
-      body = await (this.#prepared?.lines === lines ? this.#prepared.body : encode(lines));
+      body = await (this.#prepared?.lines === lines ? this.#prepared.body : encoder.encode(lines));
     } catch (error) {
       return { kind: 'refused', told: `cannot be encoded: ${(error as Error).message}` };
     }
+    // An earlier attempt may still be on its way: then the bytes stay as they are.
+    let early = false;
     for (let silent = 0; ; ) {
       signal.throwIfAborted();
       onRequest();
       const answer = await client.send(body, lines.length, signal);
       signal.throwIfAborted();
+      early ||= answer.early === true;
       if (answer.kind !== 'outage') {
         if (answer.kind === 'accepted' || answer.kind === 'partial') {
           this.#failures = 0;
           onAccepted(body.length, answer.kind === 'accepted' ? answer.warning : answer.told);
         }
         if (answer.kind === 'accepted') this.#witness = keep(lines.at(-1)!);
+        if (!early) encoder.reuse(body);
         return answer;
       }
       if (answer.silent === true) silent++;

@@ -7,7 +7,7 @@ import { visitRecords } from '../record/otlp.ts';
 
 /** One line in a block of the journal. */
 export interface Line {
-  /** The block. It is not used again for other bytes. */
+  /** The block. It holds these bytes until the reader is told that the record is done with. */
   readonly block: Buffer;
   readonly start: number;
   /** Where the newline stands. */

@@ -84,7 +84,13 @@ class HttpClient implements OtlpClient {
     } catch (error) {
       // Certificates may have been renewed: the next connection reads them again.
       this.close();
-      return { kind: 'outage', told: describeError(error, this.#url), retryAfterMs: undefined, silent: true };
+      return {
+        kind: 'outage',
+        told: describeError(error, this.#url),
+        retryAfterMs: undefined,
+        silent: true,
+        early: true,
+      };
     }
   }
 
@@ -122,7 +128,8 @@ class HttpClient implements OtlpClient {
         readBody(response).then(({ bytes, cut }) => {
           settle();
           const { statusCode: status = 0, headers } = response;
-          resolve(readAnswer({ status, headers, body: bytes, cut }, records, this.#clock.now()));
+          const answer = readAnswer({ status, headers, body: bytes, cut }, records, this.#clock.now());
+          resolve(request.writableFinished ? answer : { ...answer, early: true });
         }, fail);
       });
       const settle = () => {

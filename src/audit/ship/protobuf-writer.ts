@@ -22,11 +22,16 @@ export class ProtobufWriter {
     return this.#bytes.length - this.#start;
   }
 
-  /** A copy of what was written. The next message may begin. */
-  finish(): Buffer {
-    const message = Buffer.from(this.#bytes.subarray(this.#start));
+  /**
+   * A copy of what was written. The next message may begin.
+   * @param take gives a buffer of at least so many bytes, for the copy
+   */
+  finish(take: (bytes: number) => Buffer): Buffer {
+    const { length } = this;
+    const message = take(length);
+    this.#bytes.copy(message, 0, this.#start);
     this.#start = this.#bytes.length;
-    return message;
+    return message.subarray(0, length);
   }
 
   /** Closes a part that was begun where `length` was `since`: a message within a message, or a list in one. */

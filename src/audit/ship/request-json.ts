@@ -5,11 +5,14 @@ const COMMA = 0x2c;
 /** Ends the records, scope and resource of one head, and goes on with the next resource. */
 const NEXT_RESOURCE = Buffer.from(']}]},');
 
-/** One request with the records of the lines, in their order. Neighbours of one head share its resource and scope. */
-export function jsonRequest(lines: readonly Line[]): Buffer {
+/**
+ * One request with the records of the lines, in their order. Neighbours of one head share its resource and scope.
+ * @param take gives a buffer of at least so many bytes, for the request
+ */
+export function jsonRequest(lines: readonly Line[], take: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer {
   const first = lines[0];
   if (first === undefined) return Buffer.from('{"resourceLogs":[]}');
-  const body = Buffer.allocUnsafe(sizeOf(lines));
+  const body = take(sizeOf(lines));
   let at = first.block.copy(body, 0, first.start, first.end - LINE_TAIL.length);
   let { head } = first;
   for (let i = 1; i < lines.length; i++) {

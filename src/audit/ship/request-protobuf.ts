@@ -24,8 +24,11 @@ export class ProtobufRequests {
   #headBytes: Buffer | undefined;
   #head: Head | undefined;
 
-  /** One request with the records of the lines, in their order. */
-  request(lines: readonly Line[]): Buffer {
+  /**
+   * One request with the records of the lines, in their order.
+   * @param take gives a buffer of at least so many bytes, for the request
+   */
+  request(lines: readonly Line[], take: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer {
     const writer = this.#writer;
     for (let end = lines.length; end > 0; ) {
       const { head } = lines[end - 1]!;
@@ -34,7 +37,7 @@ export class ProtobufRequests {
       this.#resourceLogs(this.#parse(head), lines, start, end);
       end = start;
     }
-    return writer.finish();
+    return writer.finish(take);
   }
 
   #parse(bytes: Buffer): Head {

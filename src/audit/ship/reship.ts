@@ -100,7 +100,7 @@ export async function reshipRecords(
   const delivery = new Delivery({
     client,
     settings,
-    encode: createEncoder(settings),
+    encoder: createEncoder(settings),
     pause: (ms, signal) => sleep(ms, undefined, { signal }),
     random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
     onAccepted: () => patience.renew(),
@@ -144,6 +144,7 @@ async function* batchesOf(
         if (read.length === 0) break;
         const lines = read.filter(({ sequence }) => sequence < end);
         if (lines.length > 0) yield lines;
+        reader.release(reader.next);
       }
     } finally {
       await reader.close();

@@ -49,6 +49,8 @@ export interface ShipLoopOptions {
   readonly onRejected: (record: RejectedRecord) => void;
   /** Told whenever the figures changed for the better or worse. */
   readonly onChange: () => void;
+  /** Asked after each batch, and waited for: how a thread leaves processors to others. */
+  readonly pause?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Streams are looked for anew after so long: a process beside this one may have died. */
@@ -107,7 +109,7 @@ export class ShipLoop {
     this.#delivery = new Delivery({
       client: this.#client,
       settings,
-      encode: createEncoder(settings),
+      encoder: createEncoder(settings),
       pause: (ms, signal) => sleep(ms, undefined, { signal }),
       random: () => randomInt(MAX_JITTER - 1) / MAX_JITTER,
       onRequest: () => void this.#requests++,
@@ -196,7 +198,7 @@ export class ShipLoop {
   }
 
   #createShipper(directory: string): StreamShipper {
-    const { settings, clock, onError, onRejected } = this.#options;
+    const { settings, clock, onError, onRejected, pause } = this.#options;
     return new StreamShipper({
       directory,
       delivery: this.#delivery,
@@ -212,6 +214,7 @@ export class ShipLoop {
         this.#rejectedRecords++;
         onRejected(record);
       },
+      pause,
     });
   }
 

@@ -6,6 +6,7 @@ import type { DurablePosition } from '../journal/journal-types.ts';
 import { createEncoder } from './encoder.ts';
 import { LineParser } from './line.ts';
 import { createOtlpClient } from './otlp-client.ts';
+import { Pace } from './pace.ts';
 import { ShipLoop } from './ship-loop.ts';
 import type { WorkerOrder, WorkerReport, WorkerStart } from './ship-messages.ts';
 
@@ -14,6 +15,9 @@ const STATS_EVERY_MS = 200;
 
 /** About a third of the processor time that the trading thread gets where both want all of it. */
 const NICE = 5;
+
+/** Of a processor, while there is a backlog: trading code that wakes up finds one free. */
+const SHARE = 0.5;
 
 lowerThreadPriority(NICE);
 const { dataDir, settings } = workerData as WorkerStart;
@@ -29,6 +33,7 @@ let position: DurablePosition | undefined;
 let ending = false;
 let statsTimer: NodeJS.Timeout | undefined;
 
+const pace = new Pace(SHARE);
 const loop = new ShipLoop({
   dataDir,
   settings,
@@ -38,6 +43,10 @@ const loop = new ShipLoop({
   onChange() {
     statsTimer ??= setTimeout(tellStats, STATS_EVERY_MS);
     if (ending) endWhereDone();
+  },
+  async pause(signal) {
+    // The process waits for the end.
+    if (!ending) await pace.pause(signal);
   },
 });
 
@@ -55,7 +64,7 @@ function endWhereDone(): void {
 
 /** Of its own client, since an outage of the other's connections is just what it tells of. */
 const healthClient = createOtlpClient(settings, clock);
-const encodeHealth = createEncoder(settings);
+const healthEncoder = createEncoder(settings);
 const healthParser = new LineParser();
 let sendingHealth = false;
 
@@ -69,7 +78,7 @@ async function sendHealth(bytes: Uint8Array): Promise<void> {
   }
   sendingHealth = true;
   try {
-    const answer = await healthClient.send(await encodeHealth([line]), 1);
+    const answer = await healthClient.send(await healthEncoder.encode([line]), 1);
     if (answer.kind === 'accepted') healthSent++;
     else healthDropped++;
   } catch {

@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { BufferPool } from '../../core/buffer-pool.ts';
 import { listSegments, type SegmentFile } from '../journal/segment-files.ts';
 import { readBlocks } from '../read/files.ts';
 import { LINE_TAIL, type Line, LineParser } from './line.ts';
@@ -41,6 +42,9 @@ export class StreamReader {
   /** Whole lines that were read and not yet taken; the last may lack its newline. */
   #block = EMPTY;
   #at = 0;
+  readonly #pool = new BufferPool();
+  /** Blocks whose lines were all taken, and the number behind the last of them. */
+  #taken: { readonly block: Buffer; readonly end: number }[] = [];
 
   /**
    * @param from number of the first record wanted
@@ -58,7 +62,7 @@ export class StreamReader {
   }
 
   /**
-   * Takes the lines that come next, at least one where there is one.
+   * Takes the lines that come next, at least one where there is one. Their bytes stand until {@link release}.
    * @returns none where nothing more may be read at present
    * @throws the system's error
    */
@@ -80,6 +84,11 @@ export class StreamReader {
       bytes += end - line.start;
     }
     return lines;
+  }
+
+  /** Tells that nobody looks at lines below this number any more: their blocks may be read into again. */
+  release(below: number): void {
+    while (this.#taken.length > 0 && this.#taken[0]!.end <= below) this.#pool.give(this.#taken.shift()!.block);
   }
 
   #parse(start: number, end: number): Line | undefined {
@@ -108,6 +117,7 @@ export class StreamReader {
       const last = order(file, limit) >= 0;
       const bytes = this.#blocks === undefined ? await this.#readPlain(limit, last) : await this.#readSealed();
       if (bytes !== undefined) {
+        if (this.#block.length > 0) this.#taken.push({ block: this.#block, end: this.#next });
         this.#block = bytes;
         this.#at = 0;
         return true;
@@ -121,7 +131,7 @@ export class StreamReader {
     for (;;) {
       const wanted = Math.min(this.#chunkBytes, end - this.#offset);
       if (wanted <= 0) return undefined;
-      const chunk = Buffer.allocUnsafeSlow(wanted);
+      const chunk = this.#pool.take(wanted);
       let filled = 0;
       while (filled < wanted) {
         const { bytesRead } = await this.#handle!.read(chunk, filled, wanted - filled, this.#offset + filled);
@@ -134,12 +144,13 @@ export class StreamReader {
         this.#offset += length;
         return bytes.subarray(0, length);
       }
-      if (filled === this.#chunkBytes) this.#chunkBytes *= 2;
-      else {
-        if (!limit.ended || !isWholeRecord(bytes)) return undefined;
+      if (filled < this.#chunkBytes && limit.ended && isWholeRecord(bytes)) {
         this.#offset += filled;
         return bytes;
       }
+      this.#pool.give(chunk);
+      if (filled < this.#chunkBytes) return undefined;
+      this.#chunkBytes *= 2;
     }
   }
 
@@ -148,9 +159,15 @@ export class StreamReader {
       const { value, done } = await this.#blocks!.next();
       if (done) return undefined;
       if (value.broken) this.#onProblem(`${this.#file!.path} holds a compressed frame that cannot be read`);
-      // The block is used again for the next one.
-      else if (value.bytes.length > 0) return Buffer.from(value.bytes);
+      else if (value.bytes.length > 0) return this.#copy(value.bytes);
     }
+  }
+
+  /** The reader of blocks uses its own again for the next one. */
+  #copy(bytes: Buffer): Buffer {
+    const block = this.#pool.take(bytes.length);
+    bytes.copy(block);
+    return block.subarray(0, bytes.length);
   }
 
   /** Opens the file behind `file`, or the one that holds the next record. */

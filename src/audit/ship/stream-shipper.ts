@@ -23,6 +23,8 @@ export interface StreamShipperOptions {
   /** Told after the cursor moved. */
   readonly onMoved: (records: number) => void;
   readonly onRejected: (record: RejectedRecord) => void;
+  /** Asked after each batch, and waited for. */
+  readonly pause?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** A shipper of one stream. Nothing in here is called twice at once. */
@@ -113,6 +115,7 @@ export class StreamShipper {
           return delivered.told;
         }
         await this.#decide(delivered);
+        await this.#options.pause?.(signal);
       }
     } finally {
       // Stopped: what was read ahead comes first at the next call.
@@ -138,6 +141,7 @@ export class StreamShipper {
     const records = this.#batch.length;
     this.#sequence = this.#batch.at(-1)!.sequence + 1;
     this.#batch = [];
+    this.#reader.release(this.#sequence);
     onMoved(records - delivered.refused.length);
     if (clock.monotonic() - this.#persistedMs >= PERSIST_EVERY_MS) void this.#persist(false);
   }

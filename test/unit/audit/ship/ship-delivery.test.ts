@@ -43,6 +43,35 @@ describe('the delivery of a batch', () => {
     expect(pauses).toEqual([7_500]);
   });
 
+  it('gives each body back once it is decided, and not before', async () => {
+    const answers = [outage(), outage(), REFUSED, ACCEPTED, TOO_LARGE, ACCEPTED];
+    const { delivery, reused } = watchedDelivery((_, index) => {
+      expect(reused).toEqual([[], [], [], [[1, 2]], [[1, 2], [1]], [[1, 2], [1], [2]]][index]);
+      return answers[index]!;
+    });
+    await delivery.deliver(numbered([1, 2]), signal);
+    await delivery.deliver(numbered([3]), signal);
+    expect(reused).toEqual([[1, 2], [1], [2], [3]]);
+  });
+
+  it.each([
+    ['no answer', SILENT],
+    ['an answer before it was read', { ...outage(), early: true }],
+  ])('gives no body back of which an attempt ended with %s', async (_, first) => {
+    const { delivery, reused, accepted } = watchedDelivery((_numbers, index) => (index === 0 ? first : ACCEPTED));
+    await delivery.deliver(numbered([1, 2]), signal);
+    await delivery.deliver(numbered([3]), signal);
+    expect(accepted).toEqual([1, 2, 3]);
+    expect(reused).toEqual([[3]]);
+  });
+
+  it('gives no body back that was refused or accepted before it was read', async () => {
+    const early = [{ ...TOO_LARGE, early: true }, { ...ACCEPTED, early: true }, ACCEPTED];
+    const { delivery, reused } = watchedDelivery((_, index) => early[index]!);
+    await delivery.deliver(numbered([1, 2]), signal);
+    expect(reused).toEqual([[2]]);
+  });
+
   it('halves what is too large until it fits', async () => {
     const { delivery, requests, accepted } = watchedDelivery((n) => (n.length > 2 ? TOO_LARGE : ACCEPTED));
     expect(await delivery.deliver(numbered(upTo(8)), signal)).toEqual({ kind: 'done', refused: [] });

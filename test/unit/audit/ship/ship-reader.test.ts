@@ -1,6 +1,7 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Line, lineText } from '../../../../src/audit/ship/line.ts';
 import { type ReadLimit, StreamReader } from '../../../../src/audit/ship/stream-reader.ts';
 import { temporaryDirectory, testEvent } from '../../../support/journal.ts';
 import { MadeStream, upTo } from '../../../support/made-stream.ts';
@@ -53,6 +54,38 @@ describe('the reader of a stream', () => {
     expect(await numbers(reader, limit, 10, 100_000)).toEqual([1]);
     expect(await numbers(reader, limit, 10, 100_000)).toEqual([2]);
     expect(await numbers(reader, limit, 10, 100_000)).toEqual([3, 4]);
+    await reader.close();
+  });
+
+  it.each([
+    ['plain', false],
+    ['sealed', true],
+  ])('keeps the bytes of %s lines until it is told that they are done with, and no longer', async (_, sealed) => {
+    const made = new MadeStream(directory.path).add(20_000);
+    const limit = limitOf(made);
+    const path = join(made.directory, made.position().file);
+    const expected = readFileSync(path, 'utf8').trimEnd().split('\n');
+    if (sealed) made.seal();
+    const reader = readerOf(made);
+    const blocks = new Set<ArrayBufferLike>();
+    const held: Line[] = [];
+    const wrong: number[] = [];
+    for (let seed = 1; ; seed = (seed * 16_807) % 2_147_483_647) {
+      const lines = await reader.read(limit, 1 + (seed % 700), 1e9);
+      held.push(...lines);
+      for (const { block } of lines) blocks.add(block.buffer);
+      for (const line of held) if (lineText(line) !== expected[line.sequence]) wrong.push(line.sequence);
+      if (lines.length === 0) break;
+      // Some stay on their way while others are done with.
+      if (held.length < 1_500) continue;
+      held.splice(0, held.length - 400);
+      reader.release(held[0]!.sequence);
+    }
+    expect(wrong).toEqual([]);
+    expect(reader.next).toBe(20_000);
+    expect(problems).toEqual([]);
+    // Else there would be one for each part that was read.
+    expect(blocks.size).toBeLessThan(expected.join().length / (sealed ? 1 << 18 : 1 << 20) / 2);
     await reader.close();
   });
 
