@@ -7,7 +7,8 @@
 const MIN_BYTES = 1 << 16;
 /** A larger one is an exception, and not kept. */
 const MAX_BYTES = 1 << 24;
-const KEPT = 8;
+/** What a reader or an encoder has lent at once, and one more. */
+const KEPT = 4;
 
 /** Lends buffers, and lends them again once they were given back. */
 export class BufferPool {
