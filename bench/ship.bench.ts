@@ -6,12 +6,13 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { zstdCompressSync } from 'node:zlib';
 import { type AuditInput, type Journal, openJournal } from '../src/audit/journal/journal.ts';
 import { RecordEncoder } from '../src/audit/record/encode.ts';
 import { readShipperSettings, type ShipperSettings } from '../src/audit/ship/settings.ts';
@@ -44,7 +45,7 @@ function input(index: number): AuditInput {
   return breakerChange(index, `${1_700_000_000_000_000 + index}000`);
 }
 
-/** A stream that a dead writer left, of full segments. */
+/** A stream that a dead writer left, of full segments, sealed. */
 function makeBacklog(dataDir: string, records: number): void {
   const id = '0193f6a0-1111-7aaa-8bbb-123456789abc';
   const directory = join(dataDir, 'streams', id);
@@ -59,7 +60,7 @@ function makeBacklog(dataDir: string, records: number): void {
     chunks.push(Buffer.from(line.subarray(0, lineBytes)));
     bytes += lineBytes;
     if (bytes < 10_000_000 && sequence < records - 1) continue;
-    appendFileSync(path, Buffer.concat(chunks.splice(0)));
+    writeFileSync(`${path}.zst`, zstdCompressSync(Buffer.concat(chunks.splice(0))));
     [path, bytes] = ['', 0];
   }
 }

@@ -28,6 +28,27 @@ function headerSize(descriptor: number): number {
   return 5 + (1 - singleSegment) + dictionaryId + contentSize;
 }
 
+/**
+ * The size of what a frame decompresses to, as its header says (RFC 8878 section 3.1.1.1.4).
+ * @param frame its beginning
+ * @returns undefined where it is no frame, or doesn't say
+ */
+export function contentBytesOf(frame: Buffer): number | undefined {
+  if (frame.length < MAX_HEADER_BYTES || frame.readUInt32LE(0) !== MAGIC) return undefined;
+  const descriptor = frame[4] as number;
+  const end = headerSize(descriptor);
+  switch (descriptor >> 6) {
+    case 0:
+      return ((descriptor >> 5) & 1) === 1 ? frame.readUInt8(end - 1) : undefined;
+    case 1:
+      return frame.readUInt16LE(end - 2) + 256;
+    case 2:
+      return frame.readUInt32LE(end - 4);
+    default:
+      return Number(frame.readBigUInt64LE(end - 8));
+  }
+}
+
 /** The frames of a file, in order; skippable ones are left out. */
 export async function* zstdFrames(handle: FileHandle): AsyncGenerator<ZstdFrame> {
   const { size } = await handle.stat();

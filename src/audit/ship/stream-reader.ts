@@ -6,8 +6,8 @@ import { statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { BufferPool } from '../../core/buffer-pool.ts';
 import { listSegments, type SegmentFile } from '../journal/segment-files.ts';
-import { readBlocks } from '../read/files.ts';
 import { LINE_TAIL, type Line, LineParser } from './line.ts';
+import { type SealedBlock, sealedBlocks } from './sealed-segment.ts';
 
 /** How far a stream may be read: what lies beyond is not known to be on disk. */
 export interface ReadLimit {
@@ -22,6 +22,9 @@ export interface ReadLimit {
 const CHUNK_BYTES = 1 << 20;
 const NEWLINE = 10;
 const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Bytes of whole lines, and how their memory is given back. */
+type Block = Pick<SealedBlock, 'bytes' | 'free'>;
 
 type Place = { readonly firstSequence: number; readonly copy: number };
 
@@ -38,13 +41,15 @@ export class StreamReader {
   /** Of the plain file: what is read next. */
   #offset = 0;
   #chunkBytes = CHUNK_BYTES;
-  #blocks: AsyncGenerator<{ readonly bytes: Buffer; readonly broken: boolean }> | undefined;
+  #blocks: AsyncGenerator<SealedBlock> | undefined;
   /** Whole lines that were read and not yet taken; the last may lack its newline. */
   #block = EMPTY;
   #at = 0;
+  /** Gives the block's memory back. */
+  #free = () => {};
   readonly #pool = new BufferPool();
   /** Blocks whose lines were all taken, and the number behind the last of them. */
-  #taken: { readonly block: Buffer; readonly end: number }[] = [];
+  #taken: { readonly free: () => void; readonly end: number }[] = [];
 
   /**
    * @param from number of the first record wanted
@@ -88,7 +93,7 @@ export class StreamReader {
 
   /** Tells that nobody looks at lines below this number any more: their blocks may be read into again. */
   release(below: number): void {
-    while (this.#taken.length > 0 && this.#taken[0]!.end <= below) this.#pool.give(this.#taken.shift()!.block);
+    while (this.#taken.length > 0 && this.#taken[0]!.end <= below) this.#taken.shift()!.free();
   }
 
   #parse(start: number, end: number): Line | undefined {
@@ -115,10 +120,11 @@ export class StreamReader {
       if (this.#file === undefined && !(await this.#openNext(limit, undefined))) return false;
       const file = this.#file!;
       const last = order(file, limit) >= 0;
-      const bytes = this.#blocks === undefined ? await this.#readPlain(limit, last) : await this.#readSealed();
-      if (bytes !== undefined) {
-        if (this.#block.length > 0) this.#taken.push({ block: this.#block, end: this.#next });
-        this.#block = bytes;
+      const block = this.#blocks === undefined ? await this.#readPlain(limit, last) : await this.#readSealed();
+      if (block !== undefined) {
+        const { bytes, free } = block;
+        if (this.#block.length > 0) this.#taken.push({ free: this.#free, end: this.#next });
+        [this.#block, this.#free] = [bytes, free];
         this.#at = 0;
         return true;
       }
@@ -126,7 +132,7 @@ export class StreamReader {
     }
   }
 
-  async #readPlain(limit: ReadLimit, last: boolean): Promise<Buffer | undefined> {
+  async #readPlain(limit: ReadLimit, last: boolean): Promise<Block | undefined> {
     const end = last ? limit.bytes : Number.POSITIVE_INFINITY;
     for (;;) {
       const wanted = Math.min(this.#chunkBytes, end - this.#offset);
@@ -142,11 +148,11 @@ export class StreamReader {
       const length = bytes.lastIndexOf(NEWLINE) + 1;
       if (length > 0) {
         this.#offset += length;
-        return bytes.subarray(0, length);
+        return { bytes: bytes.subarray(0, length), free: () => this.#pool.give(chunk) };
       }
       if (filled < this.#chunkBytes && limit.ended && isWholeRecord(bytes)) {
         this.#offset += filled;
-        return bytes;
+        return { bytes, free: () => this.#pool.give(chunk) };
       }
       this.#pool.give(chunk);
       if (filled < this.#chunkBytes) return undefined;
@@ -154,20 +160,13 @@ export class StreamReader {
     }
   }
 
-  async #readSealed(): Promise<Buffer | undefined> {
+  async #readSealed(): Promise<Block | undefined> {
     for (;;) {
       const { value, done } = await this.#blocks!.next();
       if (done) return undefined;
       if (value.broken) this.#onProblem(`${this.#file!.path} holds a compressed frame that cannot be read`);
-      else if (value.bytes.length > 0) return this.#copy(value.bytes);
+      else if (value.bytes.length > 0) return value;
     }
-  }
-
-  /** The reader of blocks uses its own again for the next one. */
-  #copy(bytes: Buffer): Buffer {
-    const block = this.#pool.take(bytes.length);
-    bytes.copy(block);
-    return block.subarray(0, bytes.length);
   }
 
   /** Opens the file behind `file`, or the one that holds the next record. */
@@ -185,7 +184,7 @@ export class StreamReader {
       if (next === undefined) return false;
       await this.close();
       if (next.sealed) {
-        this.#blocks = readBlocks(next.path);
+        this.#blocks = sealedBlocks(next.path, this.#pool);
       } else {
         try {
           this.#handle = await open(next.path);
