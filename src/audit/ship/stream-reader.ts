@@ -1,6 +1,6 @@
 /**
  * Reads the lines of one stream in order, each number once, no further than it is told, and goes on where it stood when there
- * is more. Plain segments are read while they grow; sealed ones are decompressed as a stream.
+ * is more. Plain segments are read while they grow. Memory of lines that are done with is used again, or given back.
  */
 import { statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
